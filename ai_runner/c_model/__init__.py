@@ -1,0 +1,1 @@
+"""Reference C-model: a .tflite turned into plain C99 that answers bit for bit like LiteRT's reference kernels."""
