@@ -37,7 +37,7 @@ C_DTYPES: Mapping[str, str] = {
 """C element type of a constant array -> numpy dtype."""
 
 ParamValue = int | float | bool | Sequence[int] | CArray | None
-"""What a field of a parameter struct holds: a scalar, a fixed array of integers, a pointer to a constant array, NULL."""
+"""What a field of a parameter struct holds: a scalar, a fixed array of integers, a constant array, NULL."""
 
 
 @dataclass(frozen=True)
