@@ -20,7 +20,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
 from ai_runner.deadline import Deadline
@@ -142,14 +141,3 @@ def reduced_mode(mode: Mode, capabilities: Sequence[Caps]) -> Mode:
         if Caps.PER_LAYER not in capabilities:
             mode &= ~Mode.PER_LAYER
     return mode
-
-
-def sample_view(array: Array, index: int) -> Array:
-    """Sample `index` of a batch as an array that keeps the batch dimension, without copying."""
-    view: Array = array[index : index + 1]
-    return view
-
-
-def empty_batch(batch: int, shape: Sequence[int], dtype: npt.DTypeLike) -> Array:
-    """An uninitialised array for `batch` samples of `shape`."""
-    return np.empty((batch, *shape), dtype)
