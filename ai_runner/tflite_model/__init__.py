@@ -1,0 +1,7 @@
+"""Reading .tflite files without a runtime: tensors, operators with their options, constants, single-operator cuts."""
+
+from __future__ import annotations
+
+from ai_runner.tflite_model.model import TfliteModel, TfliteOperator, TfliteTensor
+
+__all__ = ["TfliteModel", "TfliteOperator", "TfliteTensor"]
