@@ -52,8 +52,9 @@ class CNode:
         function: the kernel, "conv_2d_s8"; declared in kernels/kernels.h.
         source: kernel file without ending, "conv_2d" -> kernels/conv_2d.c.
         params_type: the C struct that `params` initialises, passed as `const <params_type> *`.
-        params: field -> value in the order of the struct's declaration. A float field takes a value that is exactly
-            representable as float32 and is to be written exactly.
+        params: field -> value in the order of the struct's declaration; a field is a designator of C99, so that
+            "window.stride_height" is a field of the nested struct `window`. A float field takes a value that is
+            exactly representable as float32 and is to be written exactly.
         inputs: tensors read, in argument order; constant tensors may be among them.
         outputs: tensors written, in argument order.
         inputs_as_array: the inputs are passed as one `const void *const *`.
