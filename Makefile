@@ -1,0 +1,87 @@
+# `make` lists the targets. Another interpreter: make PYTHON=python3.12 demo. Another compiler: make CC=clang demo.
+
+PYTHON ?= python3
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV := .venv
+OLDEST := .venv-oldest
+MODEL := examples/models/digits_int8.tflite
+DATA := examples/data/digits_test.npz
+DECLARED := setup.cfg setup.py pyproject.toml requirements.txt
+export CC
+
+# What touches numpy, protobuf and LiteRT at run time is also tested on the oldest versions that requirements.txt allows.
+OLDEST_TESTS := $(wildcard tests/test_architecture.py tests/test_quantization.py tests/test_tensor_format.py \
+	tests/test_data.py tests/data tests/test_runner.py tests/runner tests/tflite_model tests/drivers tests/compare \
+	tests/conformance)
+# numpy 1.26 and LiteRT 2.1 have no wheels for later interpreters.
+OLDEST_RUNS_ON := 3.11 3.12
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-oldest lint clean check-python check-compiler
+
+help:
+	@echo "make demo         prove an int8 model equal on LiteRT and on a generated C-model, layer by layer, on real data"
+	@echo "make test         lint, test-oldest, then the whole test suite"
+	@echo "make test-oldest  the tests of the run-time parts on the oldest supported packages"
+	@echo "make lint         ruff and mypy"
+	@echo "make clean        remove the virtual environments and everything built"
+	@echo "PYTHON=python3.12 selects the interpreter, CC=clang the compiler."
+
+demo: check-python check-compiler $(VENV)/.ready-$(PYTHON_VERSION)
+	$(VENV)/bin/ai-runner c-model $(MODEL) --api st-ai --out build/demo/st-ai
+	$(VENV)/bin/ai-runner c-model $(MODEL) --api legacy --out build/demo/legacy
+	$(VENV)/bin/ai-runner validate -m tflite:$(MODEL) -d file:build/demo/st-ai -d file:build/demo/legacy \
+		--inputs $(DATA) --labels $(DATA):labels --per-layer
+
+test: check-python check-compiler lint test-oldest
+	$(VENV)/bin/python -m pytest -n 2
+
+ifneq ($(filter $(OLDEST_RUNS_ON),$(PYTHON_VERSION)),)
+test-oldest: check-python check-compiler $(OLDEST)/.ready-$(PYTHON_VERSION)
+	$(OLDEST)/bin/python -m pytest -q -n 2 -p no:cacheprovider $(OLDEST_TESTS)
+else
+test-oldest: check-python
+	@echo "test-oldest is left out: the oldest packages have no wheels for Python $(PYTHON_VERSION)"
+endif
+
+lint: check-python $(VENV)/.ready-for-tests-$(PYTHON_VERSION)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) $(OLDEST) build dist ai_runner.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call need,shell command,message): the whole make stops with this one line when the command fails.
+need = $(if $(shell { $(1); } >/dev/null 2>&1 && echo yes),,$(error $(2)))
+is_recent := import sys; sys.exit(sys.version_info < (3, 11))
+
+check-python:
+	$(call need,command -v $(PYTHON),$(PYTHON) is not installed: sudo apt-get install python3 python3-venv)
+	$(call need,$(PYTHON) -c '$(is_recent)',$(PYTHON) is not Python 3.11 or newer: sudo apt-get install python3.11-venv && make PYTHON=python3.11 $(MAKECMDGOALS))
+	$(call need,$(PYTHON) -c 'import ensurepip; import venv',$(PYTHON) cannot make virtual environments: sudo apt-get install $(notdir $(PYTHON))-venv)
+
+check-compiler:
+	$(call need,printf '\043include <math.h>\n' | $(CC) -x c -fsyntax-only -,no working C compiler ($(CC)): sudo apt-get install gcc libc6-dev)
+
+# $(call install,folder,pip arguments): a folder without the stamp of a finished installation is made anew, and removed
+# again when that fails. One that was finished and is only out of date is brought up to date in place.
+finished = $(wildcard $(1)/.ready-$(PYTHON_VERSION))
+define install
+@echo "Installing into $(1) ..."
+@$(if $(finished),true,$(PYTHON) -m venv --clear $(1)) \
+	&& $(1)/bin/python -m pip -qq --disable-pip-version-check --no-input install $(2) \
+	&& touch $(1)/.ready-$(PYTHON_VERSION) $@ \
+	|| { $(if $(finished),true,rm -rf $(1)); echo "Could not install into $(1): see above" >&2; exit 1; }
+endef
+
+$(VENV)/.ready-$(PYTHON_VERSION): $(DECLARED)
+	$(call install,$(VENV),-e .)
+
+$(VENV)/.ready-for-tests-$(PYTHON_VERSION): $(DECLARED) | $(VENV)/.ready-$(PYTHON_VERSION)
+	$(call install,$(VENV),-e '.[dev]')
+
+$(OLDEST)/.ready-$(PYTHON_VERSION): $(DECLARED)
+	@mkdir -p build && sed 's/>=/==/' requirements.txt >build/oldest.txt
+	$(call install,$(OLDEST),-e '.[dev]' -c build/oldest.txt)
