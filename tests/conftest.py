@@ -1,0 +1,70 @@
+"""Where things are, for every test: the repository, the bundled model and its data, material that may be absent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# A deadline would make the verdict depend on how busy the machine is; a build must not depend on luck.
+settings.register_profile("ai-runner", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("ai-runner")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of specifications, captures and models beside the checkout; skips where it is absent."""
+    folder = REPOSITORY.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no folder ../shared beside the checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_models(shared: Path) -> Path:
+    """The folder of the MLPerf Tiny models."""
+    return shared / "models"
+
+
+@pytest.fixture(scope="session")
+def abi_probe(shared: Path) -> Path:
+    """The C sources of the toy libraries that export ST's two APIs."""
+    return shared / "abi_probe"
+
+
+@pytest.fixture(scope="session")
+def digits_int8() -> Path:
+    """The bundled int8 model: input int8 (1, 8, 8, 1), output int8 (1, 10), seven operators."""
+    return REPOSITORY / "examples" / "models" / "digits_int8.tflite"
+
+
+@pytest.fixture(scope="session")
+def digits_float() -> Path:
+    """The float32 twin of `digits_int8`."""
+    return REPOSITORY / "examples" / "models" / "digits_float.tflite"
+
+
+@pytest.fixture(scope="session")
+def digits_test() -> Path:
+    """400 held-out digits: m_inputs_1 float32 (400, 8, 8, 1) in 0..1, labels int64 (400,)."""
+    return REPOSITORY / "examples" / "data" / "digits_test.npz"
+
+
+@pytest.fixture(scope="session")
+def compiler() -> str:
+    """The C compiler: $CC, else cc; skips where there is none."""
+    command = os.environ.get("CC") or "cc"
+    if shutil.which(command.split()[0]) is None:
+        pytest.skip(f"no C compiler ({command})")
+    return command
