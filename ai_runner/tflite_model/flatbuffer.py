@@ -7,7 +7,9 @@ the file, so that tables which share their parts cannot make a short file expens
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,13 @@ _DECODED_BYTES_MIN = 1 << 20
 _DECODED_BYTES_FACTOR = 8
 
 _NUMPY: dict[str, str] = {"Int32": "<i4", "Uint32": "<u4", "Int64": "<i8", "Float32": "<f4", "Uint8": "|u1"}
+
+
+@cache
+def _number_type(kind: str) -> tuple[Any, Callable[[Any, bytes, int], Any]]:
+    from flatbuffers import encode, number_types
+
+    return getattr(number_types, f"{kind}Flags"), encode.Get
 
 
 @dataclass
@@ -40,11 +49,9 @@ class FlatBuffer:
 
     def scalar(self, kind: str, position: int) -> Any:
         """The number at byte `position`; `kind` is a name of flatbuffers.number_types without "Flags"."""
-        from flatbuffers import encode, number_types
-
-        flags = getattr(number_types, f"{kind}Flags")
+        flags, get = _number_type(kind)
         self.check(position, flags.bytewidth)
-        return flags.py_type(encode.Get(flags.packer_type, self.raw, position))
+        return flags.py_type(get(flags.packer_type, self.raw, position))
 
     def check(self, position: int, size: int) -> None:
         """Raises InvalidModelError unless `size` bytes at `position` lie in the file."""
