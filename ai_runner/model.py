@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, Flag
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -179,3 +180,15 @@ class ModelInfo:
     params: tuple[MemoryPool, ...] = ()
     activations: tuple[MemoryPool, ...] = ()
     flags: str = ""
+
+    @cached_property
+    def _template(self) -> dict[str, Any]:
+        from ai_runner.compat_dict import info_template
+
+        return info_template(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The info dict of AiRunner 2.0, made afresh: changing it changes nothing else."""
+        from ai_runner.compat_dict import fresh_info
+
+        return fresh_info(self._template)

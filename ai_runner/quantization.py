@@ -46,7 +46,8 @@ class Quantization:
         np.nan_to_num(q, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
         q = np.trunc(q + np.copysign(0.5, q)) + zero_point
         limits = np.iinfo(np.dtype(dtype))
-        return np.clip(q, limits.min, limits.max).astype(dtype)
+        integers: npt.NDArray[Any] = np.clip(q, limits.min, limits.max).astype(dtype)
+        return integers
 
     def dequantize(self, q: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Integers to real values, float32, same shape."""
