@@ -71,7 +71,7 @@ def parse_descriptor(text: str | None) -> Descriptor:
     whose suffix decides; a folder or anything else is the ``file:`` driver's.
 
     Raises:
-        InvalidParamError: an option without a value or given twice, a serial address that is neither port nor baud rate.
+        InvalidParamError: an option without a value or given twice, a serial address that is no port and no baud rate.
     """
     given = "" if text is None else str(text)
     body = given.strip()

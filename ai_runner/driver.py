@@ -8,10 +8,12 @@ Life cycle::
     driver.close()                       idempotent, never raises for a dead peer
 
 `invoke` gets a whole batch (first axis), already checked: right number of inputs, dtypes, shapes
-``(batch,) + TensorInfo.sample_shape``, C-contiguous, native byte order, and a mode that `info(name).runtime.capabilities`
-allows. It allocates its outputs once for the batch, fresh for every call, and never writes into them later.
+``(batch,) + TensorInfo.sample_shape``, C-contiguous, native byte order, and a mode that
+`info(name).runtime.capabilities` allows. It allocates its outputs once for the batch, fresh for every call, and never
+writes into them later.
 
-A driver reports what it measured and marks where a time comes from (`TimeSource`); a time that was not measured is absent.
+A driver reports what it measured and marks where a time comes from (`TimeSource`); a time that was not measured is
+absent. What a reader of its numbers must know goes into `RunResult.warnings`; the runner logs it.
 """
 
 from __future__ import annotations
@@ -30,15 +32,15 @@ from ai_runner.profile import RunResult
 
 Array = npt.NDArray[Any]
 
-# What ST's connect() takes for its own drivers: a script may pass them to any runtime, which ignores what is not its own.
+# What ST's connect() takes for its own drivers: scripts pass them to any runtime, which ignores what is not its own.
 COMMON_KEYWORDS = frozenset({"weights", "reload", "dll_name", "context", "baudrate", "timeout", "io_hw_log"})
 
 
 class AiRunnerCallback:
     """Called around samples and nodes while a batch runs; override what you need.
 
-    `data` are the tensors, a list of arrays without a copy to keep: copy what outlives the call. `logs` holds ``dur`` (ms,
-    absent when not measured) and for nodes ``shape`` (list), ``m_id`` and ``layer_type``.
+    `data` are the tensors, a list of arrays that are valid during the call only. `logs` holds ``dur`` (ms, absent when
+    not measured) and for nodes ``shape`` (list), ``m_id`` and ``layer_type``.
     """
 
     def on_sample_begin(self, idx: int) -> None:
@@ -61,11 +63,13 @@ class Driver(ABC):
     Attributes:
         OPTIONS: descriptor options it knows, name to one line of help.
         KEYWORDS: keyword arguments of connect() it makes use of.
+        MODES: modes beyond the capabilities that the target carries out by itself (CONST_VALUE, PERF_ONLY).
         ISOLATABLE: True when `isolate=process` may run it in a child process.
     """
 
     OPTIONS: ClassVar[Mapping[str, str]] = {}
     KEYWORDS: ClassVar[frozenset[str]] = frozenset()
+    MODES: ClassVar[Mode] = Mode.IO_ONLY
     ISOLATABLE: ClassVar[bool] = False
 
     def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:

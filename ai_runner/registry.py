@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ai_runner.descriptor import Descriptor
+from ai_runner.descriptor import Descriptor, parse_descriptor
 from ai_runner.driver import Driver
 from ai_runner.errors import InvalidParamError, MissingRuntimeError
 
@@ -65,9 +65,13 @@ def entries() -> tuple[DriverEntry, ...]:
     return tuple(known.values())
 
 
-def is_known_scheme(scheme: str) -> bool:
-    """True when some driver, built in or installed, carries this scheme."""
-    return any(entry.scheme == scheme for entry in _BUILT_IN) or any(e.scheme == scheme for e in _entry_points())
+def is_valid_exec_domain(desc: str) -> bool:
+    """True when `desc` carries, or implies, a scheme that some driver serves."""
+    try:
+        scheme = parse_descriptor(desc).scheme
+    except InvalidParamError:
+        return False
+    return any(entry.scheme == scheme for entry in entries())
 
 
 def driver_class(scheme: str) -> type[Driver]:
@@ -77,9 +81,8 @@ def driver_class(scheme: str) -> type[Driver]:
         InvalidParamError: nobody serves it; the hint lists the known schemes.
         MissingRuntimeError: it is known but not served by this version, or its package does not import.
     """
-    entry = next((e for e in _BUILT_IN if e.scheme == scheme), None) or next(
-        (e for e in _entry_points() if e.scheme == scheme), None
-    )
+    entry = next((e for e in _BUILT_IN if e.scheme == scheme), None)
+    entry = entry or next((e for e in entries() if e.scheme == scheme), None)
     if entry is None:
         known = ", ".join(sorted(e.scheme for e in entries()))
         raise InvalidParamError(
