@@ -52,13 +52,13 @@ def check_inputs(given: Any, expected: Sequence[TensorInfo]) -> tuple[list[Array
             array = array.reshape((_batch_of(array, sample_shape, i, info), *sample_shape))
         if not array.flags.c_contiguous:
             array = np.ascontiguousarray(array)
+        arrays[i] = array
         if len(array) != len(arrays[0]):
             raise InvalidParamError(
                 f"input {i} {_describe(info)}: {len(array)} samples given, {len(arrays[0])} expected as in input 0"
             )
         if info.dtype.kind == "f" and _has_nan(array):
             warnings.append(f"input {i} '{info.name}' holds NaN")
-        arrays[i] = array
     if expected and not len(arrays[0]):
         raise InvalidParamError(f"input 0 {_describe(expected[0])}: 0 samples given, at least one expected")
     return arrays, warnings
