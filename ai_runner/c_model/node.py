@@ -15,7 +15,7 @@ class CArray:
     """A constant array of the generated file (`static const <ctype> name[]`).
 
     Attributes:
-        ctype: element type in C: "int8_t", "int32_t", "float", ...
+        ctype: element type in C: a key of `C_DTYPES`
         values: the elements, any shape, written in C order; dtype as `ctype` says.
     """
 
@@ -33,8 +33,29 @@ C_DTYPES: Mapping[str, str] = {
     "int16_t": "int16",
     "int32_t": "int32",
     "float": "float32",
+    "double": "float64",
 }
 """C element type of a constant array -> numpy dtype."""
+
+
+class NodeType:
+    """ST's numbers of the operator kinds that kernels have (stateless operators are 0x100 + n)."""
+
+    OTHER = 0x100
+    CONV_2D = 0x103
+    DENSE = 0x104
+    NON_LINEAR = 0x107
+    TRANSPOSE = 0x10A
+    POOL = 0x10B
+    SOFTMAX = 0x10C
+    CONCAT = 0x110
+    ELTWISE = 0x113
+    ELTWISE_INTEGER = 0x114
+    PAD = 0x116
+    SLICE = 0x117
+    REDUCE = 0x119
+    RESIZE = 0x11B
+
 
 ParamValue = int | float | bool | Sequence[int] | CArray | None
 """What a field of a parameter struct holds: a scalar, a fixed array of integers, a constant array, NULL."""
@@ -60,7 +81,7 @@ class CNode:
         inputs_as_array: the inputs are passed as one `const void *const *`.
         scratch_bytes: when above 0 the kernel takes a last argument `void *scratch` of that many bytes, 8-byte aligned.
         macc: multiply-accumulate operations of one run.
-        node_type: ST's number of the operator kind (0x103 is a 2-D convolution).
+        node_type: one of `NodeType`.
     """
 
     index: int
@@ -74,4 +95,4 @@ class CNode:
     inputs_as_array: bool = False
     scratch_bytes: int = 0
     macc: int = 0
-    node_type: int = 0x100
+    node_type: int = NodeType.OTHER
