@@ -13,6 +13,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,8 +50,10 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel built from the source distribution, as an installer does that finds no wheel."""
     folder = tmp_path_factory.mktemp("unpacked")
+    # Python 3.11.2 of Debian 12 has no filters yet, 3.12 warns without one.
+    safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extractall(folder, **safely)
     (source,) = folder.iterdir()
     return build(source, "wheel", folder / "out")
 
