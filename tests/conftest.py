@@ -68,3 +68,18 @@ def compiler() -> str:
     if shutil.which(command.split()[0]) is None:
         pytest.skip(f"no C compiler ({command})")
     return command
+
+
+@pytest.fixture(scope="session")
+def digits_descriptors(digits_int8: Path, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """`digits_int8` on every host runtime: ``tflite`` (reference kernels), ``st-ai`` and ``legacy`` C-models."""
+    from ai_runner.c_model import generate
+
+    folder = tmp_path_factory.mktemp("digits")
+    for api in ("st-ai", "legacy"):
+        generate(digits_int8, folder / api, api=api)
+    return {
+        "tflite": f"tflite:{digits_int8}?kernels=reference",
+        "st-ai": f"file:{folder / 'st-ai'}",
+        "legacy": f"file:{folder / 'legacy'}",
+    }
