@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 from ai_runner.errors import InvalidParamError
 
@@ -104,8 +103,16 @@ def _split_options(body: str, given: str) -> tuple[str, dict[str, str]]:
             raise InvalidParamError(f"{given}: option {pair!r} is not of the form name=value")
         if key in options:
             raise InvalidParamError(f"{given}: option {key!r} is given twice")
-        options[key] = unquote(value)
+        options[key] = _percent_decoded(value)
     return body[: match.start()].strip(), options
+
+
+def _percent_decoded(value: str) -> str:
+    if "%" not in value:
+        return value
+    from urllib.parse import unquote  # costs more to import than the rest of this module
+
+    return unquote(value)
 
 
 def _split_scheme(body: str) -> tuple[str, str]:
