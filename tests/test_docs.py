@@ -1,0 +1,72 @@
+"""Every command and every Python block of the README and of docs/ runs as printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Run elsewhere: the targets of make in test_makefile.py, the driver of docs/drivers.md in test_registry.py.
+ELSEWHERE = re.compile(r"make |pip install|ai-runner run -d doubler:")
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    pattern = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
+    return [(page.name, block) for page in PAGES for block in pattern.findall(page.read_text(encoding="utf-8"))]
+
+
+def commands() -> list[tuple[str, str]]:
+    """`$ command` lines, those that end with a backslash joined with the next."""
+    lines = [(page, line) for page, block in blocks("console") for line in block.replace("\\\n", " ").splitlines()]
+    return [(page, line[2:]) for page, line in lines if line.startswith("$ ") and not ELSEWHERE.match(line[2:])]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory, digits_descriptors: dict[str, str]) -> Path:
+    """A folder that looks like a checkout after `make demo`."""
+    folder = tmp_path_factory.mktemp("workspace")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
+    demo = folder / "build" / "demo"
+    demo.mkdir(parents=True)
+    for api in ("st-ai", "legacy"):
+        (demo / api).symlink_to(digits_descriptors[api].removeprefix("file:"))
+    return folder
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_command(page: str, command: str, workspace: Path) -> None:
+    if "c-model" in command:  # what stands there is a link to what all tests of this module share
+        command = command.replace("build/demo/", "build/made/")
+    words = command.split()
+    if words[0] == "ai-runner":
+        words = [sys.executable, "-m", "ai_runner.cli", *words[1:]]
+    done = run(words, workspace)
+    assert done.returncode == 0, f"{page}: {command}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize(("page", "code"), [b for b in blocks("python") if "class Doubler" not in b[1]])
+def test_python(page: str, code: str, workspace: Path) -> None:
+    done = run([sys.executable, "-c", code], workspace)
+    assert done.returncode == 0, f"{page}:\n{code}\n{done.stdout}{done.stderr}"
+
+
+def test_commands_are_found() -> None:
+    assert {page for page, _ in commands()} >= {"README.md", "stm_ai_runner.md"}
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
