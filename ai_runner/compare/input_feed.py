@@ -1,0 +1,72 @@
+"""The same real values for every runtime, each in its own types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ai_runner.compare.tensor_alignment import align_tensors
+from ai_runner.compare.tensor_pair import real_values
+from ai_runner.compare.tolerance import is_integer, same_integers
+from ai_runner.errors import InvalidModelError
+from ai_runner.model import TensorInfo
+
+Array = npt.NDArray[Any]
+
+
+class InputFeed:
+    """Turns inputs of the reference into inputs of a target.
+
+    Raw integers pass unchanged where both sides mean the same by them; otherwise the real values they stand for are
+    stored in the target's way.
+    """
+
+    def __init__(self, reference: Sequence[TensorInfo], target: Sequence[TensorInfo], who: str) -> None:
+        """Matches the inputs.
+
+        Raises:
+            InvalidModelError: the target has other inputs than the reference, or cannot store their values.
+        """
+        if len(reference) != len(target):
+            raise InvalidModelError(
+                f"{who}: {len(target)} inputs where the reference has {len(reference)}",
+                hint="is it the same model as the reference?",
+            )
+        order = align_tensors(reference, target)
+        self._sources: list[tuple[int, TensorInfo, TensorInfo]] = []
+        for place, tensor in enumerate(target):
+            if place not in order:
+                raise InvalidModelError(
+                    f"{who}: input '{tensor.name}' {list(tensor.shape)} fits none of the reference's: "
+                    + ", ".join(f"'{one.name}' {list(one.shape)}" for one in reference),
+                    hint="is it the same model as the reference?",
+                )
+            source = order.index(place)
+            self._check(reference[source], tensor, who)
+            self._sources.append((source, reference[source], tensor))
+
+    @staticmethod
+    def _check(source: TensorInfo, tensor: TensorInfo, who: str) -> None:
+        storable = not is_integer(tensor) or tensor.quantization is not None or same_integers(source, tensor)
+        if not storable:
+            raise InvalidModelError(
+                f"{who}: input '{tensor.name}' is {tensor.dtype.name} without quantization, the reference's "
+                f"'{source.name}' is {source.dtype.name}: its values cannot be stored",
+            )
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
+        """The target's inputs for the reference's, both ``(batch,) + sample_shape`` in their stored types."""
+        return [_stored_as(inputs[place], source, tensor) for place, source, tensor in self._sources]
+
+
+def _stored_as(values: Array, source: TensorInfo, tensor: TensorInfo) -> Array:
+    shape = (len(values), *tensor.sample_shape)
+    if same_integers(source, tensor):
+        return values.astype(tensor.dtype, copy=False).reshape(shape)
+    real = real_values(source, values).reshape(shape)
+    if is_integer(tensor) and tensor.quantization is not None:
+        return tensor.quantization.quantize(real, tensor.dtype)
+    return np.ascontiguousarray(real, tensor.dtype)

@@ -1,0 +1,187 @@
+"""Judges one target: holds every chunk of its results against the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from ai_runner.compare.input_feed import InputFeed
+from ai_runner.compare.layer_alignment import LayerAlignment, LayerPair, Unpaired, align_layers, layer_index
+from ai_runner.compare.participant import Participant, Session
+from ai_runner.compare.tensor_alignment import align_tensors
+from ai_runner.compare.tensor_pair import TensorPair
+from ai_runner.compare.tolerance import ToleranceRule
+from ai_runner.compare.verdict import LayerComparison, RunSummary, TargetResult, reasons_against
+from ai_runner.errors import AiRunnerError, InvalidMsgError
+from ai_runner.model import ModelInfo
+from ai_runner.profile import NodeProfile, RunResult
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class _NodeTime:
+    """The time of one node over all samples, ms."""
+
+    total: float = 0.0
+    count: int = 0
+    source: str | None = None
+
+    def update(self, node: NodeProfile) -> None:
+        self.total += sum(node.durations)
+        self.count += len(node.durations)
+        if node.source is not None:
+            self.source = str(node.source)
+
+
+class TargetJudge:
+    """Feeds one target and accumulates its comparison with the reference.
+
+    An AiRunnerError of the target, also while it is looked at for the first time, ends its part: `alive` is False and
+    the result carries the error.
+    """
+
+    def __init__(self, session: Session, reference: ModelInfo, per_layer: bool, rule: ToleranceRule) -> None:
+        self._session = session
+        self._rule = rule
+        self._participant: Participant | None = None
+        self._error: AiRunnerError | None = None
+        self._outputs: list[tuple[int, int, TensorPair]] = []
+        self._missing: list[str] = []
+        self._unpaired_outputs: list[Unpaired] = []
+        self._layers = _Layers(rule)
+        try:
+            participant = Participant(session, per_layer, like=reference)
+            self._feed = InputFeed(reference.inputs, participant.info.inputs, str(session.descriptor))
+            self._align_outputs(reference, participant.info)
+            self._participant = participant
+        except AiRunnerError as error:
+            self._error = error
+            return
+        mine, theirs = _digest(participant.info), _digest(reference)
+        if mine and theirs and len(mine) == len(theirs) and mine != theirs:
+            participant.warn(f"was made from another model file: {mine}, the reference's is {theirs}")
+
+    @property
+    def alive(self) -> bool:
+        """True while the target answers."""
+        return self._participant is not None and self._error is None
+
+    def run(self, inputs: Sequence[Array], labels: Array | None, reference: RunResult) -> None:
+        """Runs the reference's inputs and holds the answer against the reference's."""
+        if self._participant is None or self._error is not None:
+            return
+        try:
+            result = self._participant.run(self._feed(inputs), labels)
+            for mine, theirs, pair in self._outputs:
+                pair.update(reference.outputs[mine], result.outputs[theirs])
+            self._layers.update(reference.nodes, result.nodes)
+        except AiRunnerError as error:
+            self._error = self._participant.error = error
+
+    def result(self, reference_error: AiRunnerError | None = None) -> TargetResult:
+        """What was found; `reference_error` is what ended the reference."""
+        outputs = tuple(pair.result() for _, _, pair in self._outputs)
+        if self._participant is None:
+            run = RunSummary(str(self._session.descriptor), error=self._error)
+        else:
+            run = self._participant.summary()
+        return TargetResult(
+            run=run,
+            outputs=outputs,
+            layers=self._layers.result(),
+            unpaired=(*self._unpaired_outputs, *self._layers.unpaired),
+            reasons=reasons_against(outputs, self._missing, self._error, reference_error),
+        )
+
+    def _align_outputs(self, reference: ModelInfo, target: ModelInfo) -> None:
+        places = align_tensors(reference.outputs, target.outputs)
+        for mine, theirs in enumerate(places):
+            if theirs is None:
+                tensor = reference.outputs[mine]
+                reason = f"no output of the target has its shape {list(tensor.shape)} at its place"
+                self._missing.append(tensor.name)
+                self._unpaired_outputs.append(Unpaired("reference", mine, tensor.name, "output", reason))
+            else:
+                pair = TensorPair(reference.outputs[mine], target.outputs[theirs], self._rule)
+                self._outputs.append((mine, theirs, pair))
+        for theirs, tensor in enumerate(target.outputs):
+            if theirs not in places:
+                reason = "the reference has no such output"
+                self._unpaired_outputs.append(Unpaired("target", theirs, tensor.name, "output", reason))
+
+
+class _Layers:
+    """The comparison of layers; aligned on the first chunk."""
+
+    def __init__(self, rule: ToleranceRule) -> None:
+        self._rule = rule
+        self._alignment: LayerAlignment | None = None
+        self._nodes: tuple[NodeProfile, ...] = ()
+        self._pairs: list[tuple[LayerPair, TensorPair | None]] = []
+        self._times: list[_NodeTime] = []
+
+    @property
+    def unpaired(self) -> tuple[Unpaired, ...]:
+        return self._alignment.unpaired if self._alignment is not None else ()
+
+    def update(self, reference: tuple[NodeProfile, ...], target: tuple[NodeProfile, ...]) -> None:
+        if not reference and not target:
+            return
+        if self._alignment is None:
+            self._align(reference, target)
+        if len(target) != len(self._nodes):
+            raise InvalidMsgError(f"the runtime reported {len(target)} nodes, in an earlier run {len(self._nodes)}")
+        for time, node in zip(self._times, target, strict=True):
+            time.update(node)
+        for layer, pair in self._pairs:
+            if pair is not None:
+                mine, theirs = layer.reference, layer.target
+                pair.update(reference[mine.position].data[mine.output], target[theirs.position].data[theirs.output])
+
+    def _align(self, reference: tuple[NodeProfile, ...], target: tuple[NodeProfile, ...]) -> None:
+        self._alignment = align_layers(reference, target)
+        self._times = [_NodeTime() for _ in target]
+        for layer in self._alignment.pairs:
+            mine, theirs = layer.reference, layer.target
+            shown = mine.output < len(reference[mine.position].data) and theirs.output < len(
+                target[theirs.position].data
+            )
+            pair = TensorPair(mine.tensor, theirs.tensor, self._rule) if shown else None
+            self._pairs.append((layer, pair))
+        # Only the descriptions are needed from here on: keeping the profiles would keep the first chunk's data.
+        self._nodes = tuple(NodeProfile(node.info) for node in target)
+
+    def result(self) -> tuple[LayerComparison, ...]:
+        return tuple(self._comparison(layer, pair) for layer, pair in self._pairs)
+
+    def _comparison(self, layer: LayerPair, pair: TensorPair | None) -> LayerComparison:
+        duration, source = self._time_of(layer)
+        node = layer.reference.node
+        return LayerComparison(
+            index=layer_index(layer.reference),
+            name=node.name,
+            type=node.type_name,
+            target_name=layer.target.node.name,
+            evidence=layer.evidence,
+            tensor=pair.result() if pair is not None else None,
+            c_duration_ms=duration,
+            c_duration_source=source,
+        )
+
+    def _time_of(self, layer: LayerPair) -> tuple[float | None, str | None]:
+        m_id = layer.target.node.m_id
+        steps = [layer.target.position]
+        if layer.evidence == "id":
+            steps = [position for position, node in enumerate(self._nodes) if node.info.m_id == m_id]
+        times = [self._times[position] for position in steps]
+        if not all(time.count for time in times):
+            return None, None
+        return sum(time.total / time.count for time in times), times[-1].source
+
+
+def _digest(info: ModelInfo) -> str:
+    return info.hash.lower().removeprefix("0x")

@@ -1,0 +1,37 @@
+"""Which input or output of the target is which of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ai_runner.model import TensorInfo
+
+
+def align_tensors(reference: Sequence[TensorInfo], target: Sequence[TensorInfo]) -> list[int | None]:
+    """Position in `target` of every tensor of `reference`, None where there is no counterpart.
+
+    By name when all names of the reference are there with fitting shapes; else by order when shapes fit in order;
+    else by shape where only one fits. Shapes fit when they are equal without their dimensions of 1.
+    """
+    by_name = {tensor.name: place for place, tensor in enumerate(target)}
+    named = [by_name.get(tensor.name) for tensor in reference]
+    if all(place is not None and _fits(one, target[place]) for one, place in zip(reference, named, strict=True)):
+        return named
+    if len(reference) == len(target) and all(map(_fits, reference, target)):
+        return list(range(len(reference)))
+    return [_only_fit(one, reference, target) for one in reference]
+
+
+def shape_without_ones(tensor: TensorInfo) -> tuple[int, ...]:
+    """The dimensions that carry data: the same tensor is (1, 10), (1, 1, 1, 10) or (10,) by runtime."""
+    return tuple(size for size in tensor.shape if size != 1)
+
+
+def _fits(one: TensorInfo, other: TensorInfo) -> bool:
+    return shape_without_ones(one) == shape_without_ones(other)
+
+
+def _only_fit(one: TensorInfo, reference: Sequence[TensorInfo], target: Sequence[TensorInfo]) -> int | None:
+    places = [place for place, other in enumerate(target) if _fits(one, other)]
+    rivals = sum(_fits(one, other) for other in reference)
+    return places[0] if len(places) == rivals == 1 else None

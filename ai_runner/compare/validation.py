@@ -1,0 +1,182 @@
+"""validate(): the same inputs through a reference and its targets, chunk by chunk, into one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ai_runner.compare.participant import Participant, Session
+from ai_runner.compare.target_judge import TargetJudge
+from ai_runner.compare.tensor_pair import class_count
+from ai_runner.compare.tolerance import ToleranceRule
+from ai_runner.compare.verdict import RunSummary, TargetResult, Validation, reasons_against
+from ai_runner.errors import AiRunnerError, InvalidParamError
+from ai_runner.model import Mode, ModelInfo
+from ai_runner.profile import RunResult
+
+Array = npt.NDArray[Any]
+Progress = Callable[[int, int], None]
+
+CHUNK_SAMPLES = 32  # few enough for a progress bar to move on a slow board
+CHUNK_BYTES = 8 << 20  # of tensors that one runtime takes and returns for a chunk
+
+
+class Source(Protocol):
+    """Inputs of the reference, read in chunks (`ai_runner.data` has some)."""
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+
+    @property
+    def seed(self) -> int | None:
+        """Of random inputs."""
+
+    @property
+    def description(self) -> str:
+        """Where they come from, one line."""
+
+    def chunk(self, start: int, stop: int) -> list[Array]:
+        """Samples start..stop-1: one array an input, ``(stop - start,) + sample_shape`` in the reference's type."""
+
+
+def validate(
+    reference: Session,
+    targets: Sequence[Session],
+    source: Source,
+    *,
+    labels: npt.NDArray[np.integer[Any]] | None = None,
+    per_layer: bool = False,
+    tolerance: ToleranceRule | None = None,
+    chunk_samples: int = CHUNK_SAMPLES,
+    chunk_bytes: int = CHUNK_BYTES,
+    progress: Progress | None = None,
+) -> Validation:
+    """Runs everything and compares every target with the reference.
+
+    Memory does not grow with the number of samples: what a chunk returns is reduced to numbers before the next.
+
+    Args:
+        reference: what is believed. When it fails, the validation ends and every target fails with its error.
+        targets: what is judged; one that fails is reported so and the others go on.
+        source: the inputs, in the reference's types.
+        labels: class numbers ``(samples,)``, integers: the accuracy of every runtime's first output is reported.
+        per_layer: compare layers as well, where the runtimes show their data.
+        tolerance: None for the defaults.
+        chunk_samples, chunk_bytes: largest chunk, by samples and by bytes of tensors of one runtime.
+        progress: called with the runs done and the runs in all (samples times runtimes).
+
+    Raises:
+        InvalidParamError: labels that do not fit the samples or the first output.
+        AiRunnerError: the reference cannot even be described.
+    """
+    started = datetime.now(UTC).astimezone()
+    believed = Participant(reference, per_layer)
+    if labels is not None:
+        check_labels(labels, source.samples, believed.info)
+    judges = [TargetJudge(target, believed.info, per_layer, tolerance or ToleranceRule()) for target in targets]
+    step = _Step(believed, judges, source, labels, progress)
+    try:
+        length = _chunk_length(believed, source, chunk_samples, chunk_bytes)
+        for start in range(0, source.samples, length):
+            step.run(start, min(start + length, source.samples))
+            if judges and not any(judge.alive for judge in judges):
+                break
+    except AiRunnerError as error:
+        believed.error = error
+    return Validation(
+        reference=believed.summary(),
+        targets=tuple(judge.result(believed.error) for judge in judges),
+        data=source.description,
+        samples=source.samples,
+        seed=source.seed,
+        started=started,
+        per_layer=per_layer,
+    )
+
+
+def failed_validation(
+    reference: str, targets: Sequence[str], error: AiRunnerError, *, data: str = "", samples: int = 0
+) -> Validation:
+    """The result when nothing could be run: `error` kept the reference, given by its descriptor, from starting."""
+    reasons = reasons_against((), (), None, error)
+    return Validation(
+        reference=RunSummary(reference, error=error),
+        targets=tuple(TargetResult(RunSummary(target), reasons=reasons) for target in targets),
+        data=data,
+        samples=samples,
+        seed=None,
+        started=datetime.now(UTC).astimezone(),
+    )
+
+
+def failed_target(descriptor: str, error: AiRunnerError) -> TargetResult:
+    """The result of a target that could not be opened."""
+    return TargetResult(RunSummary(descriptor, error=error), reasons=reasons_against((), (), error))
+
+
+def check_labels(labels: npt.NDArray[Any], samples: int, info: ModelInfo) -> None:
+    """Raises InvalidParamError unless there is one class number a sample that the model's first output can give."""
+    if labels.shape != (samples,):
+        raise InvalidParamError(
+            f"labels: {labels.size} class numbers for {samples} samples",
+            hint="labels and inputs need the same length",
+        )
+    classes = class_count(info.outputs[0])
+    if classes == 0:
+        output = info.outputs[0]
+        raise InvalidParamError(
+            f"labels: output '{output.name}' {list(output.shape)} is no vector of class scores",
+            hint="leave the labels away: outputs are compared without them",
+        )
+    lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
+    if lowest < 0 or highest >= max(classes, 2):
+        wrong = lowest if lowest < 0 else highest
+        raise InvalidParamError(f"labels: class number {wrong} is not in 0..{max(classes, 2) - 1}")
+
+
+class _Step:
+    """One chunk through everybody."""
+
+    def __init__(
+        self,
+        believed: Participant,
+        judges: Sequence[TargetJudge],
+        source: Source,
+        labels: Array | None,
+        progress: Progress | None,
+    ) -> None:
+        self._believed = believed
+        self._judges = judges
+        self._source = source
+        self._labels = labels
+        self._progress = progress
+        self._done = 0
+        self._advance(0)
+
+    def run(self, start: int, stop: int) -> None:
+        inputs = self._source.chunk(start, stop)
+        labels = None if self._labels is None else self._labels[start:stop]
+        result: RunResult = self._believed.run(inputs, labels)
+        self._advance(stop - start)
+        for judge in self._judges:
+            judge.run(inputs, labels, result)
+            self._advance(stop - start)
+
+    def _advance(self, runs: int) -> None:
+        self._done += runs
+        if self._progress is not None:
+            self._progress(self._done, self._source.samples * (1 + len(self._judges)))
+
+
+def _chunk_length(believed: Participant, source: Source, most_samples: int, most_bytes: int) -> int:
+    """Samples of a chunk. What nodes return is known only from a run: one sample is run for it and forgotten."""
+    info = believed.info
+    size = sum(tensor.size_bytes for tensor in (*info.inputs, *info.outputs))
+    if Mode.PER_LAYER_WITH_DATA in believed.mode and source.samples:
+        size += believed.node_bytes(source.chunk(0, 1))
+    return max(1, min(most_samples, most_bytes // max(1, size)))
