@@ -253,7 +253,7 @@ typedef struct {
     strided_loop runs;
     int32_t run;
     int32_t in_start, out_start;
-} strided_reshape_params;
+} strided_copy_params;
 
 typedef struct {
     strided_copy_params inner;
