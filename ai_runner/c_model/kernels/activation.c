@@ -52,10 +52,19 @@ void hard_swish_s8(const hard_swish_s8_params *p, const int8_t *in, int8_t *out)
 
 /* ---- float; how NaN and -0 come out is part of the reference ---- */
 
+/* Far out LiteRT takes exp(x) and 1 for the sigmoid; the limits are those of its kernel. */
+static float logistic(float x)
+{
+    if (x > 16.619047164916992f) {
+        return 1.0f;
+    }
+    return x < -9.0f ? expf(x) : 1.0f / (1.0f + expf(-x));
+}
+
 void logistic_f32(const elementwise_params *p, const float *in, float *out)
 {
     for (int32_t i = 0; i < p->size; i++) {
-        out[i] = 1.0f / (1.0f + expf(-clamp_f32(in[i], -100.0f, 100.0f)));
+        out[i] = logistic(in[i]);
     }
 }
 
@@ -76,8 +85,7 @@ void relu_f32(const elementwise_params *p, const float *in, float *out)
 void relu6_f32(const elementwise_params *p, const float *in, float *out)
 {
     for (int32_t i = 0; i < p->size; i++) {
-        float x = 0.0f < in[i] ? in[i] : 0.0f;
-        out[i] = 6.0f < x ? 6.0f : x;
+        out[i] = clamp_f32(in[i], 0.0f, 6.0f);
     }
 }
 

@@ -116,7 +116,7 @@ void fully_connected_f32(const fully_connected_f32_params *p, const float *in, f
 
 /* ---- arithmetic of two operands with broadcasting ---- */
 
-enum { LOOP_RANK = 5 };
+enum { LOOP_RANK = 6 };
 
 /* Nested loops over two arrays, the last dimension innermost; strides in elements unless said otherwise. */
 typedef struct {

@@ -68,34 +68,63 @@ def _padding_value(op: OperatorView) -> bytes:
 def strided_slice(op: OperatorView) -> CNode:
     x = op.input(0)
     _same_type(op)
-    op.require(not op.option("ellipsis_mask") and not op.option("new_axis_mask"), "ellipsis or new axes in a slice")
-    begin, end, step = (op.constant_integers(i, name) for i, name in ((1, "begin"), (2, "end"), (3, "strides")))
-    op.require(len(begin) == len(end) == len(step) <= len(x.shape), "begin, end and strides differ in length")
-    op.require(all(step), f"strides {step}")
     in_strides = row_major(x.shape, op.itemsize(x))
-    start, sizes, strides, kept = 0, [], [], []
-    for d, size in enumerate(x.shape):
-        chosen = range(size) if d >= len(begin) else _chosen(op, d, size, begin[d], end[d], step[d])
+    start, sizes, strides = 0, [], []
+    taken, out_shape = _slices(op, x.shape)
+    for d, chosen in enumerate(taken):
         op.require(len(chosen) > 0, f"its slice of dimension {d} is empty")
         start += chosen.start * in_strides[d]
         sizes.append(len(chosen))
         strides.append(chosen.step * in_strides[d])
-        kept.append(not op.option("shrink_axis_mask") >> d & 1)
-    op.require_output_shape([size for size, keep in zip(sizes, kept, strict=True) if keep])
+    op.require_output_shape(out_shape)
     params = _strided_copy(op, sizes, strides, row_major(sizes, op.itemsize(x)), in_start=start)
     return op.node("strided_copy", "movement", "strided_copy_params", params, [x], node_type=NodeType.SLICE)
 
 
-def _chosen(op: OperatorView, d: int, size: int, begin: int, end: int, step: int) -> range:
-    """The indices of dimension `d` that a slice takes."""
-    if op.option("shrink_axis_mask") >> d & 1:
-        index = begin + size if begin < 0 else begin
-        op.require(0 <= index < size, f"index {begin} of dimension {d}, which has {size} elements")
+def _slices(op: OperatorView, shape: tuple[int, ...]) -> tuple[list[range], list[int]]:
+    """The indices taken of every input dimension, and the shape of the output.
+
+    An entry of begin, end and strides is a slice of the next dimension, a new axis, or the ellipsis, which leaves as
+    many dimensions whole as the others do not mention.
+    """
+    begin, end, step = (op.constant_integers(i, name) for i, name in ((1, "begin"), (2, "end"), (3, "strides")))
+    n = len(begin)
+    op.require(len(end) == len(step) == n, "begin, end and strides differ in length")
+    op.require(all(step), f"strides {step}")
+    op.require(not op.option("offset") or n == len(shape), "relative ends of a part of the dimensions")
+    added = [bool(op.option("new_axis_mask") >> i & 1) for i in range(n)]
+    ellipsis = [bool(op.option("ellipsis_mask") >> i & 1) for i in range(n)]
+    op.require(sum(ellipsis) <= 1, "more than one ellipsis")
+    whole = len(shape) - sum(not a and not e for a, e in zip(added, ellipsis, strict=True))
+    op.require(whole >= 0, f"{n} slices of an input with {len(shape)} dimensions")
+    taken: list[range] = []
+    out_shape: list[int] = []
+    for i in range(n):
+        if ellipsis[i]:
+            for size in shape[len(taken) : len(taken) + whole]:
+                taken.append(range(size))
+                out_shape.append(size)
+        elif added[i]:
+            out_shape.append(1)
+        else:
+            taken.append(_chosen(op, i, shape[len(taken)], begin[i], end[i], step[i]))
+            if not op.option("shrink_axis_mask") >> i & 1:
+                out_shape.append(len(taken[-1]))
+    rest = shape[len(taken) :]
+    return [*taken, *map(range, rest)], [*out_shape, *rest]
+
+
+def _chosen(op: OperatorView, i: int, size: int, begin: int, end: int, step: int) -> range:
+    """The indices that entry `i` takes of a dimension of `size` elements."""
+    if op.option("shrink_axis_mask") >> i & 1:
+        op.require(step > 0, f"stride {step} of a dimension that is removed")
+        index = 0 if op.option("begin_mask") >> i & 1 else begin + size if begin < 0 else begin
+        op.require(0 <= index < size, f"index {begin} of a dimension with {size} elements")
         return range(index, index + 1)
     if op.option("offset"):
         end += begin
-    first = None if op.option("begin_mask") >> d & 1 else begin
-    last = None if op.option("end_mask") >> d & 1 else end
+    first = None if op.option("begin_mask") >> i & 1 else begin
+    last = None if op.option("end_mask") >> i & 1 else end
     return range(*slice(first, last, step).indices(size))
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ai_runner.c_model.node import ParamValue
 from ai_runner.c_model.operators.operator_view import OperatorView
 
-LOOP_RANK = 5
+LOOP_RANK = 6
 """Loops a kernel can nest."""
 
 
