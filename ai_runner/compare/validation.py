@@ -13,7 +13,7 @@ from ai_runner.compare.participant import Participant, Session
 from ai_runner.compare.target_judge import TargetJudge
 from ai_runner.compare.tensor_pair import class_count
 from ai_runner.compare.tolerance import ToleranceRule
-from ai_runner.compare.verdict import RunSummary, TargetResult, Validation, reasons_against
+from ai_runner.compare.verdict import RunSummary, TargetResult, Validation, one_line, reasons_against
 from ai_runner.errors import AiRunnerError, InvalidParamError
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
@@ -99,18 +99,16 @@ def validate(
     )
 
 
-def failed_validation(
-    reference: str, targets: Sequence[str], error: AiRunnerError, *, data: str = "", samples: int = 0
-) -> Validation:
-    """The result when nothing could be run: `error` kept the reference, given by its descriptor, from starting."""
-    reasons = reasons_against((), (), None, error)
+def failed_validation(reference: str, targets: Sequence[str], error: AiRunnerError) -> Validation:
+    """The result when `error` kept everything from being run; reference and targets are given by descriptor."""
     return Validation(
-        reference=RunSummary(reference, error=error),
-        targets=tuple(TargetResult(RunSummary(target), reasons=reasons) for target in targets),
-        data=data,
-        samples=samples,
+        reference=RunSummary(reference),
+        targets=tuple(TargetResult(RunSummary(target), reasons=(one_line(error),)) for target in targets),
+        data="",
+        samples=0,
         seed=None,
         started=datetime.now(UTC).astimezone(),
+        failure=error,
     )
 
 

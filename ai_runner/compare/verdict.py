@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -124,7 +124,7 @@ class Validation:
         started: when, with time zone.
         per_layer: whether layers were asked for.
         notes: choices made for the user, one line each.
-        provenance: further facts about how it was made.
+        failure: what kept everything from being run; None when it was.
     """
 
     reference: RunSummary
@@ -135,7 +135,7 @@ class Validation:
     started: datetime
     per_layer: bool = False
     notes: tuple[str, ...] = ()
-    provenance: Mapping[str, str] = field(default_factory=dict)
+    failure: AiRunnerError | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -146,6 +146,8 @@ class Validation:
     @property
     def error(self) -> AiRunnerError | None:
         """The first error that kept a runtime from being judged."""
+        if self.failure is not None:
+            return self.failure
         runs = [self.reference, *(target.run for target in self.targets)]
         return next((run.error for run in runs if run.error is not None), None)
 

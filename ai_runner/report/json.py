@@ -1,0 +1,211 @@
+"""A validation as JSON, schema ``ai-runner/validation/1``: strict, without NaN, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ai_runner import __version__
+from ai_runner.compare.layer_alignment import Unpaired
+from ai_runner.compare.metrics import no_metrics
+from ai_runner.compare.tensor_pair import TensorComparison
+from ai_runner.compare.tolerance import Tolerance
+from ai_runner.compare.verdict import Divergence, LayerComparison, RunSummary, TargetResult, Validation
+from ai_runner.errors import AiRunnerError
+from ai_runner.model import ModelInfo, TensorInfo
+from ai_runner.report.output_file import whole_file
+
+SCHEMA = "ai-runner/validation/1"
+
+
+def write_json(validation: Validation, path: str | Path) -> None:
+    """Writes the report; raises InvalidParamError when `path` cannot be written, and leaves nothing then."""
+    text = json.dumps(validation_dict(validation), indent=2, allow_nan=False, ensure_ascii=True)
+    with whole_file(path) as file:
+        file.write(text.encode("ascii") + b"\n")
+
+
+def validation_dict(validation: Validation) -> dict[str, Any]:
+    """The report as plain dicts, lists, numbers and text; numbers that are not finite are None."""
+    return {
+        "schema": SCHEMA,
+        "verdict": str(validation.verdict),
+        "provenance": _provenance(validation),
+        "reference": _run(validation.reference),
+        "targets": [_target(target) for target in validation.targets],
+        "notes": list(validation.notes),
+        "error": None if validation.error is None else _error(validation.error),
+    }
+
+
+def _provenance(validation: Validation) -> dict[str, Any]:
+    info = validation.reference.info
+    return {
+        "ai_runner": __version__,
+        "time": validation.started.isoformat(timespec="seconds"),
+        "host": {
+            "name": platform.node(),
+            "system": platform.platform(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+        "model_hash": info.hash if info is not None else None,
+        "runtime": info.runtime.name if info is not None else None,
+        "version": _version(info.runtime.version) if info is not None else None,
+        "kernels": info.runtime.attributes.get("kernels") if info is not None else None,
+        "device": info.device.desc if info is not None else None,
+        "data": validation.data,
+        "samples": validation.samples,
+        "seed": validation.seed,
+        "per_layer": validation.per_layer,
+    }
+
+
+def _run(run: RunSummary) -> dict[str, Any]:
+    described = {
+        "descriptor": run.descriptor,
+        "info": None if run.info is None else _info(run.info),
+        "samples": run.samples,
+        "c_duration_ms": _number(run.c_duration_ms),
+        "c_duration_source": run.c_duration_source,
+        "warnings": list(run.warnings),
+        "error": None if run.error is None else _error(run.error),
+    }
+    return described if run.accuracy is None else {**described, "accuracy": run.accuracy}
+
+
+def _target(target: TargetResult) -> dict[str, Any]:
+    return {
+        **_run(target.run),
+        "verdict": str(target.verdict),
+        "reasons": list(target.reasons),
+        "outputs": [_tensor(output) for output in target.outputs],
+        "layers": [_layer(layer) for layer in target.layers],
+        "unpaired": [_unpaired(node) for node in target.unpaired],
+        "first_divergence": None if target.first_divergence is None else _divergence(target.first_divergence),
+    }
+
+
+def _tensor(tensor: TensorComparison) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "within_tolerance": tensor.within,
+        "metrics": _metrics(tensor.metrics),
+        "metrics_raw": _metrics(tensor.metrics_raw),
+        "max_lsb": _number(tensor.max_lsb),
+        "tolerance": _tolerance(tensor.tolerance),
+        "beyond": tensor.beyond,
+        "error_histogram": {str(error): count for error, count in tensor.histogram.items()},
+    }
+
+
+def _layer(layer: LayerComparison) -> dict[str, Any]:
+    tensor = layer.tensor
+    return {
+        "index": layer.index,
+        "name": layer.name,
+        "type": layer.type,
+        "target_name": layer.target_name,
+        "paired_by": layer.evidence,
+        "within_tolerance": None if tensor is None else tensor.within,
+        "metrics": _metrics(no_metrics() if tensor is None else tensor.metrics),
+        "metrics_raw": _metrics(no_metrics() if tensor is None else tensor.metrics_raw),
+        "max_lsb": None if tensor is None else _number(tensor.max_lsb),
+        "tolerance": None if tensor is None else _tolerance(tensor.tolerance),
+        "c_duration_ms": _number(layer.c_duration_ms),
+        "c_duration_source": layer.c_duration_source,
+    }
+
+
+def _unpaired(node: Unpaired) -> dict[str, Any]:
+    return {"side": node.side, "index": node.index, "name": node.name, "type": node.type, "reason": node.reason}
+
+
+def _divergence(found: Divergence) -> dict[str, Any]:
+    return {"layer": found.layer, "name": found.name, "type": found.type, "reason": found.reason}
+
+
+def _tolerance(tolerance: Tolerance) -> dict[str, Any]:
+    if tolerance.max_lsb is not None:
+        return {"max_lsb": tolerance.max_lsb}
+    return {"atol": tolerance.atol, "rtol": tolerance.rtol}
+
+
+def _metrics(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: _number(value) for name, value in metrics.items()}
+
+
+def _info(info: ModelInfo) -> dict[str, Any]:
+    runtime, device = info.runtime, info.device
+    return {
+        "name": info.name,
+        "hash": info.hash,
+        "model_datetime": info.model_datetime,
+        "compile_datetime": info.compile_datetime,
+        "n_nodes": info.n_nodes,
+        "macc": info.macc,
+        "inputs": [_tensor_info(tensor) for tensor in info.inputs],
+        "outputs": [_tensor_info(tensor) for tensor in info.outputs],
+        "params": [{"name": pool.name, "size": pool.size} for pool in info.params],
+        "activations": [{"name": pool.name, "size": pool.size} for pool in info.activations],
+        "runtime": {
+            "protocol": runtime.protocol,
+            "name": runtime.name,
+            "version": _version(runtime.version),
+            "tools_version": _version(runtime.tools_version),
+            "compiler": runtime.compiler,
+            "capabilities": [cap.name for cap in runtime.capabilities],
+            "attributes": {str(key): str(value) for key, value in runtime.attributes.items()},
+        },
+        "device": {
+            "dev_type": device.dev_type,
+            "desc": device.desc,
+            "dev_id": device.dev_id,
+            "system": device.system,
+            "machine": device.machine,
+            "sys_clock": device.sys_clock,
+            "bus_clock": device.bus_clock,
+            "attrs": list(device.attrs),
+        },
+    }
+
+
+def _tensor_info(tensor: TensorInfo) -> dict[str, Any]:
+    quantization = tensor.quantization
+    return {
+        "name": tensor.name,
+        "shape": [int(size) for size in tensor.shape],
+        "dtype": tensor.dtype.name,
+        "scale": None if quantization is None else [_number(scale) for scale in quantization.scale],
+        "zero_point": None if quantization is None else [int(zero) for zero in quantization.zero_point],
+    }
+
+
+def _error(error: AiRunnerError) -> dict[str, Any]:
+    return {
+        "code": error.code(),
+        "name": error.NAME,
+        "message": error.message,
+        "hint": error.hint,
+        "retryable": error.retryable,
+        "exit_code": error.EXIT_CODE,
+    }
+
+
+def _version(version: tuple[int, ...]) -> str:
+    return ".".join(str(number) for number in version)
+
+
+def _number(value: float | None) -> float | None:
+    """A number that JSON knows: numpy's turned into Python's, None for what is not finite."""
+    if value is None or not math.isfinite(value):
+        return None
+    number = float(value)
+    return int(number) if isinstance(value, int | np.integer) else number

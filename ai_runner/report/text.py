@@ -1,0 +1,156 @@
+"""A validation as lines of text: for every target a table, the first diverging layer, accuracy, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+
+from ai_runner.compare.tensor_pair import TensorComparison
+from ai_runner.compare.verdict import LayerComparison, RunSummary, TargetResult, Validation, Verdict
+from ai_runner.report.printable import printable, shortened
+
+# Columns by what is dropped first on a narrow terminal: the last ones of this list.
+_IMPORTANCE = ("", "name", "max lsb", "rmse", "cos", "ms", "type", "acc", "mae", "nse", "l2r", "mean", "std", "snr")
+_ORDER = (
+    "",
+    "name",
+    "type",
+    "acc",
+    "rmse",
+    "mae",
+    "l2r",
+    "mean",
+    "std",
+    "nse",
+    "cos",
+    "snr",
+    "max lsb",
+    "ms",
+    "within",
+)
+_NUMBERS = ("acc", "rmse", "mae", "l2r", "mean", "std", "nse", "cos", "snr")
+_LONGEST_NAME = 40
+_SHORTEST_NAME = 12
+_UNPAIRED_SHOWN = 12
+
+
+def validation_lines(validation: Validation, width: int = 120) -> list[str]:
+    """The report for lines of `width` characters, without colours or control characters."""
+    lines = [f"reference  {_run_line(validation.reference)}"]
+    lines += [f"inputs     {printable(validation.data)}"] if validation.data else []
+    lines += [f"note       {printable(note)}" for note in validation.notes]
+    lines += _warning_lines(validation.reference)
+    for target in validation.targets:
+        lines += ["", *_target_lines(target, validation, width)]
+    if len(validation.targets) > 1:
+        passed = sum(target.verdict is Verdict.PASS for target in validation.targets)
+        lines += ["", f"verdict    {_shout(validation.verdict)}: {passed} of {len(validation.targets)} targets pass"]
+    return lines
+
+
+def _target_lines(target: TargetResult, validation: Validation, width: int) -> list[str]:
+    lines = [f"target     {_run_line(target.run)}", *_warning_lines(target.run)]
+    rows = [_layer_row(layer) for layer in target.layers]
+    rows += [_output_row(place, output, target.run) for place, output in enumerate(target.outputs)]
+    lines += ["", *_table(rows, width), ""] if rows else []
+    lines += _unpaired_lines(target)
+    if validation.per_layer and any(layer.tensor is not None for layer in target.layers):
+        lines.append(f"divergence {_divergence(target)}")
+    if target.run.accuracy is not None and validation.reference.accuracy is not None:
+        mine, theirs = target.run.accuracy, validation.reference.accuracy
+        lines.append(f"accuracy   {mine:.4f} against labels, the reference has {theirs:.4f} ({mine - theirs:+.4f})")
+    lines.append(f"verdict    {_shout(target.verdict)}{_held_to(target)}")
+    return lines + [f"           {printable(reason)}" for reason in target.reasons]
+
+
+def _run_line(run: RunSummary) -> str:
+    described = [printable(run.descriptor)]
+    if run.info is not None:
+        runtime = run.info.runtime
+        version = ".".join(map(str, runtime.version)) if any(runtime.version) else ""
+        facts = [f"{key} {value}" for key, value in runtime.attributes.items()]
+        described.append(printable(", ".join([f"{runtime.name} {version}".strip(), *facts])))
+    if run.c_duration_ms is not None:
+        described.append(f"{run.c_duration_ms:.3f} ms a sample ({run.c_duration_source})")
+    return "  |  ".join(described)
+
+
+def _warning_lines(run: RunSummary) -> list[str]:
+    return [f"warning    {printable(warning)}" for warning in run.warnings]
+
+
+def _layer_row(layer: LayerComparison) -> dict[str, str]:
+    row = {"": str(layer.index), "name": printable(layer.name), "type": printable(layer.type)}
+    if layer.c_duration_ms is not None:
+        row["ms"] = f"{layer.c_duration_ms:.4f}"
+    return row if layer.tensor is None else {**row, **_numbers(layer.tensor)}
+
+
+def _output_row(place: int, output: TensorComparison, run: RunSummary) -> dict[str, str]:
+    row = {"": f"O.{place}", "name": printable(output.name), "type": "output", **_numbers(output)}
+    if run.c_duration_ms is not None and place == 0:
+        row["ms"] = f"{run.c_duration_ms:.4f}"
+    return row
+
+
+def _numbers(tensor: TensorComparison) -> dict[str, str]:
+    row = {name: _number(tensor.metrics[name]) for name in _NUMBERS}
+    row["max lsb"] = "" if tensor.max_lsb is None else f"{tensor.max_lsb:.4g}"
+    row["within"] = "yes" if tensor.within else "NO"
+    return row
+
+
+def _number(value: float) -> str:
+    return "" if isnan(value) else f"{value:.4g}"
+
+
+def _table(rows: Sequence[dict[str, str]], width: int) -> list[str]:
+    """The widest table that fits: columns that are empty everywhere go, then the less important ones."""
+    used = [column for column in _ORDER if any(row.get(column) for row in rows)]
+    longest = _LONGEST_NAME
+    lines = _render(rows, used, longest)
+    while max(map(len, lines)) > width:
+        droppable = [column for column in reversed(_IMPORTANCE[3:]) if column in used]
+        if longest > _SHORTEST_NAME:
+            longest = max(_SHORTEST_NAME, longest - 8)
+        elif droppable:
+            used.remove(droppable[0])
+        else:
+            break
+        lines = _render(rows, used, longest)
+    return lines
+
+
+def _render(rows: Sequence[dict[str, str]], columns: Sequence[str], longest: int) -> list[str]:
+    from tabulate import tabulate
+
+    cells = [[shortened(row.get(c, ""), longest) if c == "name" else row.get(c, "") for c in columns] for row in rows]
+    align = ["left" if column in ("name", "type", "within") else "right" for column in columns]
+    text: str = tabulate(cells, headers=list(columns), colalign=align, disable_numparse=True)
+    return text.splitlines()
+
+
+def _unpaired_lines(target: TargetResult) -> list[str]:
+    lines = [
+        f"unpaired   {node.side} {node.index} {printable(shortened(node.name, _LONGEST_NAME))} "
+        f"({printable(node.type)}): {printable(node.reason)}"
+        for node in target.unpaired[:_UNPAIRED_SHOWN]
+    ]
+    more = len(target.unpaired) - _UNPAIRED_SHOWN
+    return lines + ([f"unpaired   and {more} more, see the JSON report"] if more > 0 else [])
+
+
+def _divergence(target: TargetResult) -> str:
+    found = target.first_divergence
+    if found is None:
+        return "none: every compared layer is within tolerance"
+    return f"begins at layer {found.layer} {printable(found.name)} ({printable(found.type)}): {printable(found.reason)}"
+
+
+def _held_to(target: TargetResult) -> str:
+    tolerances = list(dict.fromkeys(str(output.tolerance) for output in target.outputs))
+    return f" (tolerance {', '.join(tolerances)}, {target.run.samples} samples)" if tolerances else ""
+
+
+def _shout(verdict: Verdict) -> str:
+    return str(verdict).upper()
