@@ -83,9 +83,9 @@ def validate(
     try:
         length = _chunk_length(believed, source, chunk_samples, chunk_bytes)
         for start in range(0, source.samples, length):
-            step.run(start, min(start + length, source.samples))
-            if judges and not any(judge.alive for judge in judges):
+            if not any(judge.alive for judge in judges):
                 break
+            step.run(start, min(start + length, source.samples))
     except AiRunnerError as error:
         believed.error = error
     return Validation(

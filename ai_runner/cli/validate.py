@@ -1,0 +1,122 @@
+"""``ai-runner validate``: a reference, its targets, one verdict."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ai_runner.cli.inputs import add_input_arguments, natural, open_inputs, tolerance
+from ai_runner.errors import AiRunnerError, ExitCode
+
+if TYPE_CHECKING:
+    from ai_runner import AiRunner
+    from ai_runner.compare.verdict import TargetResult, Validation
+
+HELP = "compare what targets compute with what the model computes"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``-m MODEL -d DESC [-d DESC ...]``, inputs, labels, tolerances, report."""
+    parser.add_argument(
+        "-m", "--model", metavar="DESC", required=True, help="the reference: tflite:MODEL or any other descriptor"
+    )
+    parser.add_argument(
+        "-d", "--desc", metavar="DESC", required=True, action="append", help="a target; may be given several times"
+    )
+    add_input_arguments(parser)
+    parser.add_argument("--labels", metavar="F", help="class numbers, F.npy or F.npz:KEY: also report accuracy")
+    parser.add_argument("--per-layer", action="store_true", help="compare layers, find where a difference begins")
+    parser.add_argument("--atol", metavar="A", type=tolerance, help="of real-valued outputs (default: 1e-5)")
+    parser.add_argument("--rtol", metavar="R", type=tolerance, help="of real-valued outputs (default: 1e-4)")
+    parser.add_argument("--max-lsb", metavar="N", type=natural, help="of integer outputs (default: 1)")
+    parser.add_argument("--json", metavar="F", help="write the report as JSON as well, whatever the verdict")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Validates, prints the report, writes the JSON; an error of a runtime is raised after both."""
+    from ai_runner.compare.validation import failed_validation
+    from ai_runner.compare.verdict import Verdict
+    from ai_runner.report.json import write_json
+    from ai_runner.report.output_file import check_writable
+    from ai_runner.report.text import validation_lines
+
+    if args.json:
+        check_writable(args.json)
+    try:
+        validation = _validate(args)
+    except AiRunnerError as error:
+        if args.json:
+            write_json(failed_validation(args.model, args.desc, error), args.json)
+        raise
+    for line in validation_lines(validation, shutil.get_terminal_size((120, 24)).columns):
+        print(line)
+    if args.json:
+        write_json(validation, args.json)
+    if validation.error is not None:
+        raise validation.error
+    return ExitCode.PASS if validation.verdict is Verdict.PASS else ExitCode.VERDICT_FAILED
+
+
+def _validate(args: argparse.Namespace) -> Validation:
+    from ai_runner.cli.console import ProgressBar
+    from ai_runner.compare.tolerance import ToleranceRule
+    from ai_runner.compare.validation import validate
+    from ai_runner.data import load_labels, split_labels
+
+    reference_text, notes = _reference(args.model)
+    if args.inputs is None and args.random is None:
+        notes.append("inputs are random: --inputs takes real ones, and real ones find more")
+    with ExitStack() as stack:
+        reference = stack.enter_context(_open(reference_text))
+        labels_path, labels_key = split_labels(args.labels) if args.labels else (None, None)
+        in_same_file = labels_path is not None and str(labels_path) == args.inputs
+        source = open_inputs(args, reference.model_info().inputs, labels_key if in_same_file else None)
+        labels = load_labels(args.labels, source.samples) if args.labels else None
+        targets, failed = _open_targets(args.desc, stack)
+        with ProgressBar("validate") as progress:
+            validation = validate(
+                reference,
+                targets,
+                source,
+                labels=labels,
+                per_layer=args.per_layer,
+                tolerance=ToleranceRule(args.max_lsb, args.atol, args.rtol),
+                progress=progress,
+            )
+    judged = iter(validation.targets)
+    results = tuple(failed.get(place) or next(judged) for place in range(len(args.desc)))
+    return replace(validation, targets=results, notes=tuple(notes))
+
+
+def _reference(text: str) -> tuple[str, list[str]]:
+    """The descriptor of the reference and what was chosen for it."""
+    from ai_runner.descriptor import parse_descriptor
+
+    descriptor = parse_descriptor(text)
+    if descriptor.scheme != "tflite" or "kernels" in descriptor.options:
+        return text, []
+    chosen = f"{text.strip()}{'&' if descriptor.options else '?'}kernels=reference"
+    return chosen, ["the reference runs on LiteRT's reference kernels; kernels=... in -m chooses others"]
+
+
+def _open(text: str) -> AiRunner:
+    from ai_runner import AiRunner
+
+    return AiRunner.open(text, logger=logging.getLogger("ai_runner.cli"))
+
+
+def _open_targets(texts: list[str], stack: ExitStack) -> tuple[list[Any], dict[int, TargetResult]]:
+    """The targets that could be opened, and the results of the others by their place."""
+    from ai_runner.compare.validation import failed_target
+
+    opened, failed = [], {}
+    for place, text in enumerate(texts):
+        try:
+            opened.append(stack.enter_context(_open(text)))
+        except AiRunnerError as error:
+            failed[place] = failed_target(text, error)
+    return opened, failed
