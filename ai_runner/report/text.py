@@ -9,9 +9,7 @@ from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.compare.verdict import LayerComparison, RunSummary, TargetResult, Validation, Verdict
 from ai_runner.report.printable import printable, shortened
 
-# Columns by what is dropped first on a narrow terminal: the last ones of this list.
-_IMPORTANCE = ("", "name", "max lsb", "rmse", "cos", "ms", "type", "acc", "mae", "nse", "l2r", "mean", "std", "snr")
-_ORDER = (
+_COLUMNS = (
     "",
     "name",
     "type",
@@ -28,9 +26,24 @@ _ORDER = (
     "ms",
     "within",
 )
-_NUMBERS = ("acc", "rmse", "mae", "l2r", "mean", "std", "nse", "cos", "snr")
+_METRICS = ("acc", "rmse", "mae", "l2r", "mean", "std", "nse", "cos", "snr")
+# What gives way on a narrow terminal, one step after the other: a column, or the length of names.
+_CONCESSIONS: tuple[str | int, ...] = (
+    24,
+    "snr",
+    "std",
+    "mean",
+    "l2r",
+    "nse",
+    "mae",
+    16,
+    "acc",
+    "type",
+    12,
+    "ms",
+    "cos",
+)
 _LONGEST_NAME = 40
-_SHORTEST_NAME = 12
 _UNPAIRED_SHOWN = 12
 
 
@@ -68,7 +81,7 @@ def _run_line(run: RunSummary) -> str:
     if run.info is not None:
         runtime = run.info.runtime
         version = ".".join(map(str, runtime.version)) if any(runtime.version) else ""
-        facts = [f"{key} {value}" for key, value in runtime.attributes.items()]
+        facts = [f"{key} {value}" for key, value in runtime.attributes.items() if value != version]
         described.append(printable(", ".join([f"{runtime.name} {version}".strip(), *facts])))
     if run.c_duration_ms is not None:
         described.append(f"{run.c_duration_ms:.3f} ms a sample ({run.c_duration_source})")
@@ -94,30 +107,32 @@ def _output_row(place: int, output: TensorComparison, run: RunSummary) -> dict[s
 
 
 def _numbers(tensor: TensorComparison) -> dict[str, str]:
-    row = {name: _number(tensor.metrics[name]) for name in _NUMBERS}
+    row = {name: _number(name, tensor.metrics[name]) for name in _METRICS}
     row["max lsb"] = "" if tensor.max_lsb is None else f"{tensor.max_lsb:.4g}"
     row["within"] = "yes" if tensor.within else "NO"
     return row
 
 
-def _number(value: float) -> str:
-    return "" if isnan(value) else f"{value:.4g}"
+def _number(name: str, value: float) -> str:
+    if isnan(value):
+        return ""
+    # Of what is close to 1 the distance from it matters: 0.99997 must not be printed as 1.
+    return f"{value:.6g}" if name in ("nse", "cos", "acc") else f"{value:.4g}"
 
 
 def _table(rows: Sequence[dict[str, str]], width: int) -> list[str]:
-    """The widest table that fits: columns that are empty everywhere go, then the less important ones."""
-    used = [column for column in _ORDER if any(row.get(column) for row in rows)]
+    """The widest table that fits: columns that are empty everywhere go, then concessions are made."""
+    columns = [column for column in _COLUMNS if any(row.get(column) for row in rows)]
     longest = _LONGEST_NAME
-    lines = _render(rows, used, longest)
-    while max(map(len, lines)) > width:
-        droppable = [column for column in reversed(_IMPORTANCE[3:]) if column in used]
-        if longest > _SHORTEST_NAME:
-            longest = max(_SHORTEST_NAME, longest - 8)
-        elif droppable:
-            used.remove(droppable[0])
-        else:
+    lines = _render(rows, columns, longest)
+    for concession in _CONCESSIONS:
+        if max(map(len, lines)) <= width:
             break
-        lines = _render(rows, used, longest)
+        if isinstance(concession, int):
+            longest = concession
+        elif concession in columns:
+            columns.remove(concession)
+        lines = _render(rows, columns, longest)
     return lines
 
 
