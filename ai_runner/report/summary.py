@@ -36,7 +36,7 @@ def profiling_lines(
     durations = profiler["c_durations"]
     lines = [
         f"model    : {info['name']} on {info['runtime']['name']}, {info['device']['desc']}",
-        f"mode     : {profiler['mode']}, {len(durations)} samples",
+        f"mode     : {profiler['mode'].name}, {len(durations)} samples",
         f"duration : {_times(durations)} ({where['c_durations_source']})",
     ]
     if debug:
@@ -45,7 +45,7 @@ def profiling_lines(
     if profiler["c_nodes"] and not no_details:
         lines += ["", *_node_table(profiler["c_nodes"])]
     if tensor_info:
-        lines += ["", *_tensor_table(inputs, info["inputs"], "I"), *_tensor_table(outputs, info["outputs"], "O")[2:]]
+        lines += ["", *_tensor_table([("I", inputs, info["inputs"]), ("O", outputs, info["outputs"])])]
     return lines + [f"warning  : {warning}" for warning in where["warnings"]]
 
 
@@ -104,16 +104,16 @@ def _node_table(nodes: list[dict[str, Any]]) -> list[str]:
     return table.splitlines()
 
 
-def _tensor_table(arrays: Any, infos: list[dict[str, Any]], tag: str) -> list[str]:
+def _tensor_table(groups: list[tuple[str, Any, list[dict[str, Any]]]]) -> list[str]:
     from tabulate import tabulate
 
-    listed = [arrays] if isinstance(arrays, np.ndarray) else list(arrays)
     rows = []
-    for i, array in enumerate(listed):
-        name = infos[i]["name"] if i < len(infos) else ""
-        numbers = np.asarray(array, np.float64)
-        statistics = [f"{f(numbers):.4g}" for f in (np.min, np.max, np.mean, np.std)] if numbers.size else [""] * 4
-        rows.append([f"{tag}.{i}", name, f"{array.dtype}{list(array.shape)}", *statistics])
+    for tag, arrays, infos in groups:
+        for i, array in enumerate([arrays] if isinstance(arrays, np.ndarray) else arrays):
+            name = infos[i]["name"] if i < len(infos) else ""
+            numbers = np.asarray(array, np.float64)
+            statistics = [f"{f(numbers):.4g}" for f in (np.min, np.max, np.mean, np.std)] if numbers.size else [""] * 4
+            rows.append([f"{tag}.{i}", name, f"{array.dtype}{list(array.shape)}", *statistics])
     table: str = tabulate(rows, headers=["", "name", "values", "min", "max", "mean", "std"], disable_numparse=True)
     return table.splitlines()
 
