@@ -9,6 +9,7 @@ import numpy as np
 
 from ai_runner.c_model.node import CNode, NodeType, ParamValue
 from ai_runner.c_model.operators.fixed_point import REAL_LIMITS, limits_s8, multiplier_and_shift
+from ai_runner.c_model.operators.float_math import expf, tanhf
 from ai_runner.c_model.operators.operator_view import OperatorView, c_array
 
 
@@ -34,12 +35,12 @@ def logistic(op: OperatorView) -> CNode:
     if _is_s8(op):
         scale, _ = op.quantization(op.output)
         op.require(scale == 1 / 256, f"its output has scale {scale:g} instead of 1/256")
-        return _lookup_s8(op, lambda x: 1 / (1 + math.exp(-x)) if x > -700 else 0.0)
+        return _lookup_s8(op, _sigmoid)
     return _elementwise_f32(op, "logistic_f32")
 
 
 def tanh(op: OperatorView) -> CNode:
-    return _lookup_s8(op, math.tanh) if _is_s8(op) else _elementwise_f32(op, "tanh_f32")
+    return _lookup_s8(op, lambda x: np.float32(tanhf(x))) if _is_s8(op) else _elementwise_f32(op, "tanh_f32")
 
 
 def hard_swish(op: OperatorView) -> CNode:
@@ -84,13 +85,17 @@ def _elementwise_f32(op: OperatorView, function: str) -> CNode:
     return _node(op, function, "elementwise_params", {"size": math.prod(op.output.shape)})
 
 
-def _lookup_s8(op: OperatorView, function: Callable[[float], float]) -> CNode:
+def _sigmoid(x: float) -> np.float32:
+    return np.float32(1) / (np.float32(1) + np.float32(expf(-x)))
+
+
+def _lookup_s8(op: OperatorView, function: Callable[[float], np.float32]) -> CNode:
     """A table of the 256 answers, computed in float32 as LiteRT fills its own."""
     in_scale, in_zero_point = op.quantization(op.input(0))
     out_scale, out_zero_point = op.quantization(op.output)
     inverse = np.float32(1) / np.float32(out_scale)
     real = np.float32(in_scale) * (np.arange(-128, 128) - in_zero_point).astype(np.float32)
-    answers = np.array([function(float(x)) for x in real], np.float64).astype(np.float32)
+    answers = np.array([function(float(x)) for x in real], np.float32)
     scaled = (answers * inverse).astype(np.float64)
     rounded = np.trunc(scaled + np.copysign(0.5, scaled)) + out_zero_point
     table = c_array("int8_t", np.clip(rounded, -128, 127).astype(np.int8))
