@@ -98,7 +98,7 @@ def align_layers(reference: Sequence[NodeProfile], target: Sequence[NodeProfile]
     pairs.sort(key=lambda pair: (pair.reference.position, pair.reference.output))
     left_references, left_targets = _without(pairs, references, targets)
     unpaired = [_left_reference(place, targets) for place in left_references]
-    unpaired += [_left_target(place, pairs) for place in left_targets]
+    unpaired += [_left_target(place, references, pairs) for place in left_targets]
     return LayerAlignment(tuple(pairs), tuple(unpaired))
 
 
@@ -245,7 +245,7 @@ def _settle_by_content(
 
 def _left_reference(place: NodeTensor, targets: list[NodeTensor]) -> Unpaired:
     same_id = [other for other in targets if other.node.m_id == place.node.m_id >= 0]
-    reason = "no node of the target matches it in id, shape and content"
+    reason = "no node of the target matches it in id, shape and content" if targets else "the target shows no nodes"
     if same_id and not any(_compatible(place.tensor, other.tensor) for other in same_id):
         reason = f"the target's node of this id writes {_kind(same_id[-1].tensor)}, not {_kind(place.tensor)}"
     elif same_id:
@@ -253,8 +253,10 @@ def _left_reference(place: NodeTensor, targets: list[NodeTensor]) -> Unpaired:
     return Unpaired("reference", layer_index(place), place.node.name, place.node.type_name, reason)
 
 
-def _left_target(place: NodeTensor, pairs: list[LayerPair]) -> Unpaired:
+def _left_target(place: NodeTensor, references: list[NodeTensor], pairs: list[LayerPair]) -> Unpaired:
     reason = "no layer of the reference matches it in id, shape and content"
+    if not references:
+        reason = "the reference shows no nodes"
     for pair in pairs:
         if pair.target.node.m_id == place.node.m_id >= 0:
             reason = f"a step of layer {layer_index(pair.reference)}, whose output '{pair.target.node.name}' carries"
