@@ -81,3 +81,10 @@ def test_int8_sums_are_scaled_in_double_precision(kernels: Any, tensor: Any, sin
         out = tensor([400, 150], scale=np.float32(in_scale * scale * rng.uniform(50, 200)), zero_point=-3)
         raw = single_operator("FULLY_CONNECTED", [x, weights], out)
         kernels.check(raw, [rng.integers(-128, 128, (400, 8)).astype(np.int8)])
+
+
+def test_int8_halves_are_rounded_away_from_zero(kernels: Any, tensor: Any, single_operator: Any) -> None:
+    x, out = tensor([256, 1], scale=0.5), tensor([256, 2], scale=0.5)
+    weights = tensor([2, 1], scale=0.5, data=[[1], [-1]])
+    every = np.arange(-128, 128).astype(np.int8).reshape(256, 1)
+    kernels.check(single_operator("FULLY_CONNECTED", [x, weights], out), [every])
