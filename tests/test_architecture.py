@@ -30,7 +30,7 @@ FLOORS = {
     },
     TRANSPORT: {"transport"},
     DRIVERS: {"drivers"},
-    RUNNER: {"registry", "runner"},
+    RUNNER: {"isolation", "registry", "runner"},
     JUDGES: {"bench", "c_model", "compare", "data", "edge_impulse"},
     REPORT: {"report"},
     FACE: {"cli", "pytest_plugin"},

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from importlib import import_module
 from typing import Any, BinaryIO, cast
 
@@ -29,7 +30,7 @@ def main() -> None:
     import faulthandler
 
     channel = _take_standard_streams()
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)
     # Ctrl-C reaches the whole group; what becomes of a run is the parent's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = _Server(channel)
@@ -114,7 +115,9 @@ class _Server:
         callback = _Relay(self._ask, request["events"]) if request["events"] else None
         result = self._opened().invoke(request["name"], inputs, Mode(request["mode"]), callback)
         tensors: list[Blob] = []
-        encoded = encode(result, tensors)
+        # The parent has the description already.
+        parts = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "info"}
+        encoded = encode(parts, tensors)
         self._channel.send({"result": encoded, "shared_sizes": [len(t) for t in tensors], "logs": self._logs.taken()})
         block_name = self._next()[0]["shared"]
         if block_name is not None:

@@ -6,7 +6,6 @@ import logging
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -142,8 +141,8 @@ class IsolatedDriver(Driver):
                 "events": _heard_by(callback),
             }
             header, _ = self._exchange(request, (), callback)
-        result: RunResult = self._fetch(header)
-        return replace(result, info=info, host_duration=(perf_counter() - start) * 1e3)
+        parts = self._fetch(header) | {"host_duration": (perf_counter() - start) * 1e3}
+        return RunResult(info=info, **parts)
 
     def extension(self, name: str | None, **command: Any) -> Any:
         """Hands the command to the driver in the child."""

@@ -15,7 +15,7 @@ from ai_runner.errors import HwIOError
 from ai_runner.isolation.channel import Channel
 
 _KEPT_STDERR = 1 << 14
-_SHOWN_LINES = 20
+_SHOWN_LINES = 40
 _END_S = 2.0
 
 

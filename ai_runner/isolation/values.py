@@ -28,7 +28,7 @@ from ai_runner.model import (
     TensorInfo,
     TensorRole,
 )
-from ai_runner.profile import NodeProfile, RunResult, TimeSource
+from ai_runner.profile import NodeProfile, TimeSource
 from ai_runner.quantization import Quantization
 from ai_runner.tensor_format import FormatKind, TensorFormat
 
@@ -39,7 +39,7 @@ _RECORDS: dict[str, type[Any]] = {
     cls.__name__: cls
     for cls in (
         *(DeviceInfo, MemoryPool, ModelInfo, NodeInfo, RuntimeInfo, TensorInfo),
-        *(NodeProfile, RunResult, Quantization, TensorFormat, Descriptor),
+        *(NodeProfile, Quantization, TensorFormat, Descriptor),
     )
 }
 _ALIGNMENT = 64
