@@ -5,6 +5,7 @@
 
 #include "clamp.h"
 #include "kernels.h"
+#include "quantized.h"
 
 static int32_t dot_product(const int8_t *weights, const int16_t *row, int32_t n)
 {
@@ -28,7 +29,7 @@ void fully_connected_s8(const fully_connected_s8_params *p, const int8_t *in, in
         for (int32_t c = 0; c < p->out_features; c++) {
             int32_t sum = dot_product(p->weights + (ptrdiff_t)c * p->in_features, row, p->in_features);
             sum += p->weights_offset * row_sum + (p->bias ? p->bias[c] : 0);
-            int32_t value = (int32_t)round(sum * p->scale[c * p->scale_step]) + p->output_offset;
+            int32_t value = whole_plus(round(sum * p->scale[c * p->scale_step]), p->output_offset);
             out[c] = (int8_t)clamp(value, p->output_min, p->output_max);
         }
         in += p->in_features;

@@ -41,8 +41,7 @@ void requantize_u8_u8(const requantize_params *p, const uint8_t *in, uint8_t *ou
 
 static int32_t quantized(const quantize_params *p, float real, int32_t low, int32_t high)
 {
-    float q = roundf(real / p->scale);
-    return clamp((int32_t)q + p->zero_point, low, high);
+    return clamp(whole_plus(roundf(real / p->scale), p->zero_point), low, high);
 }
 
 void quantize_f32_s8(const quantize_params *p, const float *in, int8_t *out)

@@ -25,6 +25,14 @@ static inline int32_t shift_left(int32_t x, int32_t n)
     return (int32_t)((uint32_t)x << n);
 }
 
+/* A whole number as int32, plus an offset. Numbers that have no int32, and NaN, become INT32_MIN and the sum wraps
+ * around: C leaves this open, and so it comes out in LiteRT on x86. */
+static inline int32_t whole_plus(double x, int32_t offset)
+{
+    int32_t whole = x >= -2147483648.0 && x < 2147483648.0 ? (int32_t)x : INT32_MIN;
+    return (int32_t)((uint32_t)whole + (uint32_t)offset);
+}
+
 /* x * multiplier * 2^(shift - 31); -31 <= shift <= 30. */
 static inline int32_t scaled(int32_t x, int32_t multiplier, int32_t shift)
 {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from ai_runner.c_model.node import CNode
 from ai_runner.c_model.operators import (
     activation,
@@ -66,4 +68,5 @@ def lower(model: TfliteModel, operator: TfliteOperator) -> CNode:
     view = OperatorView(model, operator)
     if operator.name not in LOWERINGS:
         raise view.unsupported("the operator is not supported")
-    return LOWERINGS[operator.name](view)
+    with np.errstate(all="ignore"):  # scales may overflow; the factors that come out of it are refused
+        return LOWERINGS[operator.name](view)

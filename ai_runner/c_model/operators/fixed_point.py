@@ -30,10 +30,10 @@ def multiplier_and_shift(op: OperatorView, real: float) -> tuple[int, int]:
     """As `normalized`, but 0 and 0 where `real` is below 2^-32.
 
     Raises:
-        InvalidModelError: `real` is beyond 2^30, which happens only where scales make no sense.
+        InvalidModelError: `real` is 2^30 or more, which happens only where scales make no sense.
     """
+    op.require(0 <= real < 2**30, f"its scales are too far apart: factor {real:g}")
     multiplier, shift = normalized(real)
-    op.require(shift <= 30, f"its scales are too far apart: factor {real:g}")
     return (0, 0) if shift < -31 else (multiplier, shift)
 
 
@@ -60,6 +60,5 @@ def limits_s8(low: float, high: float, scale: float, zero_point: int) -> dict[st
 
 def quantized(real: float, scale: float, zero_point: int) -> int:
     """The integer nearest to `real`, halves away from zero, divided in float32."""
-    with np.errstate(over="ignore"):
-        q = float(np.float32(real) / np.float32(scale))
+    q = float(np.float32(real) / np.float32(scale))
     return zero_point + int(math.copysign(math.floor(abs(min(max(q, -1e9), 1e9)) + 0.5), q))

@@ -158,6 +158,7 @@ class OperatorView:
         inputs_as_array: bool = False,
     ) -> CNode:
         """The node that calls `function` with `inputs` and the operator's output."""
+        self.require(all(tensor is not self.output for tensor in inputs), "its output is one of its inputs")
         return CNode(
             index=self.operator.index,
             operator=self.operator.name,

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,11 @@ def test_int8_halves_are_rounded_away_from_zero(kernels: Any, tensor: Any, singl
     weights = tensor([2, 1], scale=0.5, data=[[1], [-1]])
     every = np.arange(-128, 128).astype(np.int8).reshape(256, 1)
     kernels.check(single_operator("FULLY_CONNECTED", [x, weights], out), [every])
+
+
+@pytest.mark.parametrize("zero_point", [0, -5])
+def test_int8_sums_beyond_32_bits(kernels: Any, tensor: Any, single_operator: Any, zero_point: int) -> None:
+    """Scales that make no sense still have one answer."""
+    x, out = tensor([2, 1], scale=1.0), tensor([2, 1], scale=1e-9, zero_point=zero_point)
+    raw = single_operator("FULLY_CONNECTED", [x, tensor([1, 1], scale=1.0, data=[[127]])], out)
+    kernels.check(raw, [np.array([[127], [-128]], np.int8)])
