@@ -5,7 +5,7 @@
 #include "kernels.h"
 #include "quantized.h"
 
-void lookup_s8(const lookup_s8_params *p, const int8_t *in, int8_t *out)
+void lookup_s8(const lookup_s8_params *p, const int8_t *in, int8_t *restrict out)
 {
     for (int32_t i = 0; i < p->size; i++) {
         out[i] = p->table[in[i] + 128];
@@ -40,7 +40,7 @@ static int32_t reluish(const hard_swish_s8_params *p, int32_t x)
     return (x + (1 << 15)) >> 1;
 }
 
-void hard_swish_s8(const hard_swish_s8_params *p, const int8_t *in, int8_t *out)
+void hard_swish_s8(const hard_swish_s8_params *p, const int8_t *in, int8_t *restrict out)
 {
     for (int32_t i = 0; i < p->size; i++) {
         int32_t x = (in[i] - p->input_zero_point) * (1 << 7);
@@ -61,42 +61,42 @@ static float logistic(float x)
     return x < -9.0f ? expf(x) : 1.0f / (1.0f + expf(-x));
 }
 
-void logistic_f32(const elementwise_params *p, const float *in, float *out)
+void logistic_f32(const elementwise_params *p, const float *in, float *restrict out)
 {
     for (int32_t i = 0; i < p->size; i++) {
         out[i] = logistic(in[i]);
     }
 }
 
-void tanh_f32(const elementwise_params *p, const float *in, float *out)
+void tanh_f32(const elementwise_params *p, const float *in, float *restrict out)
 {
     for (int32_t i = 0; i < p->size; i++) {
         out[i] = tanhf(in[i]);
     }
 }
 
-void relu_f32(const elementwise_params *p, const float *in, float *out)
+void relu_f32(const elementwise_params *p, const float *in, float *restrict out)
 {
     for (int32_t i = 0; i < p->size; i++) {
         out[i] = in[i] < 0.0f ? 0.0f : in[i];
     }
 }
 
-void relu6_f32(const elementwise_params *p, const float *in, float *out)
+void relu6_f32(const elementwise_params *p, const float *in, float *restrict out)
 {
     for (int32_t i = 0; i < p->size; i++) {
         out[i] = clamp_f32(in[i], 0.0f, 6.0f);
     }
 }
 
-void relu_n1_to_1_f32(const elementwise_params *p, const float *in, float *out)
+void relu_n1_to_1_f32(const elementwise_params *p, const float *in, float *restrict out)
 {
     for (int32_t i = 0; i < p->size; i++) {
         out[i] = clamp_f32(in[i], -1.0f, 1.0f);
     }
 }
 
-void hard_swish_f32(const elementwise_params *p, const float *in, float *out)
+void hard_swish_f32(const elementwise_params *p, const float *in, float *restrict out)
 {
     for (int32_t i = 0; i < p->size; i++) {
         float x = in[i] + 3.0f;

@@ -7,7 +7,7 @@
 /* ADD works on values shifted left by 20 bits, as LiteRT does. */
 enum { ADD_LEFT_SHIFT = 20 };
 
-void add_s8(const add_s8_params *p, const int8_t *a, const int8_t *b, int8_t *out)
+void add_s8(const add_s8_params *p, const int8_t *a, const int8_t *b, int8_t *restrict out)
 {
     const broadcast *o = &p->operands;
     loop_position at = {{0}, 0, 0};
@@ -23,7 +23,7 @@ void add_s8(const add_s8_params *p, const int8_t *a, const int8_t *b, int8_t *ou
     }
 }
 
-void mul_s8(const mul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *out)
+void mul_s8(const mul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *restrict out)
 {
     const broadcast *o = &p->operands;
     loop_position at = {{0}, 0, 0};
@@ -37,7 +37,7 @@ void mul_s8(const mul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *ou
     }
 }
 
-void add_f32(const arithmetic_f32_params *p, const float *a, const float *b, float *out)
+void add_f32(const arithmetic_f32_params *p, const float *a, const float *b, float *restrict out)
 {
     const broadcast *o = &p->operands;
     loop_position at = {{0}, 0, 0};
@@ -50,7 +50,7 @@ void add_f32(const arithmetic_f32_params *p, const float *a, const float *b, flo
     }
 }
 
-void sub_f32(const arithmetic_f32_params *p, const float *a, const float *b, float *out)
+void sub_f32(const arithmetic_f32_params *p, const float *a, const float *b, float *restrict out)
 {
     const broadcast *o = &p->operands;
     loop_position at = {{0}, 0, 0};
@@ -63,7 +63,7 @@ void sub_f32(const arithmetic_f32_params *p, const float *a, const float *b, flo
     }
 }
 
-void mul_f32(const arithmetic_f32_params *p, const float *a, const float *b, float *out)
+void mul_f32(const arithmetic_f32_params *p, const float *a, const float *b, float *restrict out)
 {
     const broadcast *o = &p->operands;
     loop_position at = {{0}, 0, 0};

@@ -72,7 +72,7 @@ static int8_t output_s8(const conv_2d_s8_params *p, int32_t channel, int32_t sum
     return (int8_t)clamp(sum, p->output_min, p->output_max);
 }
 
-void conv_2d_s8(const conv_2d_s8_params *p, const int8_t *in, int8_t *out, void *scratch)
+void conv_2d_s8(const conv_2d_s8_params *p, const int8_t *in, int8_t *restrict out, void *scratch)
 {
     const window_2d *w = &p->window;
     int32_t pixels = w->batches * w->out_height * w->out_width;
@@ -108,7 +108,7 @@ static void add_products(const float *in, int32_t depth, const float *weights, i
     }
 }
 
-void conv_2d_f32(const conv_2d_f32_params *p, const float *in, float *out)
+void conv_2d_f32(const conv_2d_f32_params *p, const float *in, float *restrict out)
 {
     const window_2d *w = &p->window;
     int32_t depth = w->in_channels / p->groups;

@@ -37,7 +37,7 @@ static void output_s8(const depthwise_conv_2d_s8_params *p, const int32_t *restr
     }
 }
 
-void depthwise_conv_2d_s8(const depthwise_conv_2d_s8_params *p, const int8_t *in, int8_t *out, void *scratch)
+void depthwise_conv_2d_s8(const depthwise_conv_2d_s8_params *p, const int8_t *in, int8_t *restrict out, void *scratch)
 {
     const window_2d *w = &p->window;
     size_t sum_size = (size_t)w->out_channels * sizeof(int32_t);
@@ -85,7 +85,7 @@ static void add_products_f32(const depthwise_conv_2d_f32_params *p, const float 
     }
 }
 
-void depthwise_conv_2d_f32(const depthwise_conv_2d_f32_params *p, const float *in, float *out)
+void depthwise_conv_2d_f32(const depthwise_conv_2d_f32_params *p, const float *in, float *restrict out)
 {
     const window_2d *w = &p->window;
     for (int32_t batch = 0; batch < w->batches; batch++) {

@@ -17,7 +17,7 @@ static int32_t dot_product(const int8_t *weights, const int16_t *row, int32_t n)
     return sum;
 }
 
-void fully_connected_s8(const fully_connected_s8_params *p, const int8_t *in, int8_t *out, void *scratch)
+void fully_connected_s8(const fully_connected_s8_params *p, const int8_t *in, int8_t *restrict out, void *scratch)
 {
     int16_t *row = scratch;
     for (int32_t batch = 0; batch < p->batches; batch++) {

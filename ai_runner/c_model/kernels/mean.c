@@ -4,7 +4,7 @@
 #include "quantized.h"
 #include "strided_loop.h"
 
-void mean_s8(const mean_s8_params *p, const int8_t *in, int8_t *out)
+void mean_s8(const mean_s8_params *p, const int8_t *in, int8_t *restrict out)
 {
     loop_position kept = {{0}, 0, 0};
     for (int32_t i = 0; i < p->kept.count; i++) {
@@ -20,7 +20,7 @@ void mean_s8(const mean_s8_params *p, const int8_t *in, int8_t *out)
     }
 }
 
-void mean_f32(const mean_f32_params *p, const float *in, float *out)
+void mean_f32(const mean_f32_params *p, const float *in, float *restrict out)
 {
     loop_position kept = {{0}, 0, 0};
     for (int32_t i = 0; i < p->kept.count; i++) {

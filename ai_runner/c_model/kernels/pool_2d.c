@@ -32,7 +32,7 @@ static int32_t rounded_quotient(int32_t sum, int32_t count)
     return sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
 }
 
-void average_pool_2d_s8(const pool_2d_s8_params *p, const int8_t *in, int8_t *out)
+void average_pool_2d_s8(const pool_2d_s8_params *p, const int8_t *in, int8_t *restrict out)
 {
     const window_2d *w = &p->window;
     for (int32_t pixel = 0; pixel < pixels(w); pixel++) {
@@ -49,7 +49,7 @@ void average_pool_2d_s8(const pool_2d_s8_params *p, const int8_t *in, int8_t *ou
     }
 }
 
-void average_pool_2d_f32(const pool_2d_f32_params *p, const float *in, float *out)
+void average_pool_2d_f32(const pool_2d_f32_params *p, const float *in, float *restrict out)
 {
     const window_2d *w = &p->window;
     for (int32_t pixel = 0; pixel < pixels(w); pixel++) {
@@ -66,7 +66,7 @@ void average_pool_2d_f32(const pool_2d_f32_params *p, const float *in, float *ou
     }
 }
 
-void max_pool_2d_s8(const pool_2d_s8_params *p, const int8_t *in, int8_t *out)
+void max_pool_2d_s8(const pool_2d_s8_params *p, const int8_t *in, int8_t *restrict out)
 {
     const window_2d *w = &p->window;
     for (int32_t pixel = 0; pixel < pixels(w); pixel++) {
@@ -84,7 +84,7 @@ void max_pool_2d_s8(const pool_2d_s8_params *p, const int8_t *in, int8_t *out)
     }
 }
 
-void max_pool_2d_f32(const pool_2d_f32_params *p, const float *in, float *out)
+void max_pool_2d_f32(const pool_2d_f32_params *p, const float *in, float *restrict out)
 {
     const window_2d *w = &p->window;
     for (int32_t pixel = 0; pixel < pixels(w); pixel++) {

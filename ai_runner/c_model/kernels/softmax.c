@@ -76,7 +76,7 @@ static int32_t exp_of_difference(const softmax_s8_params *p, int32_t difference)
     return exp_negative(high_product(shift_left(difference, p->input_shift), p->input_multiplier));
 }
 
-static void softmax_row_s8(const softmax_s8_params *p, const int8_t *in, int8_t *out)
+static void softmax_row_s8(const softmax_s8_params *p, const int8_t *in, int8_t *restrict out)
 {
     int32_t largest = INT8_MIN, sum = 0;
     for (int32_t i = 0; i < p->depth; i++) {
@@ -99,7 +99,7 @@ static void softmax_row_s8(const softmax_s8_params *p, const int8_t *in, int8_t 
     }
 }
 
-void softmax_s8(const softmax_s8_params *p, const int8_t *in, int8_t *out)
+void softmax_s8(const softmax_s8_params *p, const int8_t *in, int8_t *restrict out)
 {
     for (int32_t row = 0; row < p->rows; row++) {
         softmax_row_s8(p, in, out);
@@ -110,7 +110,7 @@ void softmax_s8(const softmax_s8_params *p, const int8_t *in, int8_t *out)
 
 /* ---- float ---- */
 
-void softmax_f32(const softmax_f32_params *p, const float *in, float *out)
+void softmax_f32(const softmax_f32_params *p, const float *in, float *restrict out)
 {
     for (int32_t row = 0; row < p->rows; row++) {
         float largest = -FLT_MAX, sum = 0.0f;
