@@ -26,7 +26,7 @@ SCHEMA = "ai-runner/validation/1"
 
 def write_json(validation: Validation, path: str | Path) -> None:
     """Writes the report; raises InvalidParamError when `path` cannot be written, and leaves nothing then."""
-    text = json.dumps(validation_dict(validation), indent=2, allow_nan=False, ensure_ascii=True)
+    text = json.dumps(validation_dict(validation), indent=2, allow_nan=False, ensure_ascii=True, default=_plain)
     with whole_file(path) as file:
         file.write(text.encode("ascii") + b"\n")
 
@@ -201,6 +201,13 @@ def _error(error: AiRunnerError) -> dict[str, Any]:
 
 def _version(version: tuple[int, ...]) -> str:
     return ".".join(str(number) for number in version)
+
+
+def _plain(value: Any) -> Any:
+    """A driver of another package may leave numpy's numbers in its descriptions."""
+    if isinstance(value, np.bool_ | np.integer | np.floating):
+        return _number(value.item())
+    return str(value)
 
 
 def _number(value: float | None) -> float | None:
