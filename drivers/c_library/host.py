@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from functools import cache
 
 from ai_runner.model import Caps, DeviceInfo, RuntimeInfo
 
 PROTOCOL = "DLL Driver v2.0 - Direct Python binding"
+
+
+def host_architecture() -> tuple[str, str]:
+    """(system, machine) of this process in the words of ObjectFile; every ELF system counts as Linux."""
+    system = platform.system()
+    machine = platform.machine().lower()
+    machine = {"amd64": "x86-64", "x86_64": "x86-64", "arm64": "aarch64", "i686": "i386", "x86": "i386"}.get(
+        machine, machine
+    )
+    if machine.startswith("armv"):
+        machine = "arm"
+    if sys.maxsize < 1 << 32:  # a 32-bit Python on a 64-bit system loads 32-bit libraries
+        machine = {"x86-64": "i386", "aarch64": "arm"}.get(machine, machine)
+    return (system if system in ("Windows", "Darwin") else "Linux"), machine
 
 
 @cache

@@ -187,16 +187,16 @@ class LegacyBinding(Binding):
         )
 
     def _invoke_plain(self, inputs: Sequence[Array]) -> RunResult:
-        if not self._native_batches:
+        batch = len(inputs[0])
+        if batch == 1 or not self._native_batches:
             self._reserve(1)
             return super()._invoke_plain(inputs)
-        batch = len(inputs[0])
         begin = perf_counter_ns()
         outputs = self._new_outputs(batch)
         spent = self._run_batch(inputs, outputs, batch)
         host_duration = (perf_counter_ns() - begin) * _MS
-        source = TimeSource.HOST if batch == 1 else TimeSource.BATCH_MEAN
-        return RunResult(self.info, Mode.IO_ONLY, outputs, [spent / batch] * batch, source, host_duration=host_duration)
+        durations, source = [spent / batch] * batch, TimeSource.BATCH_MEAN
+        return RunResult(self.info, Mode.IO_ONLY, outputs, durations, source, host_duration=host_duration)
 
     def _run_batch(self, inputs: Sequence[Array], outputs: Sequence[Array], batch: int) -> float:
         """Runs all samples in as few native calls as fit; returns the ms spent in them."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_runner.drivers.c_library.c_names import ExportedModel, exported_models
-from ai_runner.drivers.c_library.object_file import ObjectFile, read_file, read_object_file, refuse_foreign
+from ai_runner.drivers.c_library.inspection import read_file, read_object_file, refuse_foreign
 from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidParamError
 
 _logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def locate(address: str, dll_name: str | None = None) -> LibraryFile:
 
 def _read(path: Path) -> LibraryFile:
     content = read_file(path)
-    found: ObjectFile = read_object_file(path, content)
+    found = read_object_file(path, content)
     refuse_foreign(path, found)
     return LibraryFile(path, content, exported_models(found.exports))
 

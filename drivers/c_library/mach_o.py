@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 
+from ai_runner.drivers.c_library.host import host_architecture
 from ai_runner.drivers.c_library.object_file import (
     MAX_SYMBOLS,
     BoundedBytes,
     MalformedError,
     ObjectFile,
-    host,
     name_at,
 )
 
@@ -34,7 +34,7 @@ def read(data: bytes) -> ObjectFile:
     for index in range(count):
         _, _, offset, size, _ = BoundedBytes(data, ">").fields("5I", 8 + 20 * index)
         parts.append(_read_thin(BoundedBytes(data).table(offset, size, "an architecture")))
-    machine = host()[1]
+    machine = host_architecture()[1]
     chosen = next((part for part in parts if machine in part.machines), parts[0])
     return ObjectFile("Darwin", tuple(name for part in parts for name in part.machines), chosen.exports)
 

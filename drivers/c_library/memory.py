@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ai_runner.drivers.c_library.object_file import read_file
+from ai_runner.drivers.c_library.inspection import read_file
 from ai_runner.errors import HwIOError, InvalidModelError, InvalidParamError
 
 # Generated code asks for 4 and names its own figure only in a header; a cache line satisfies every runtime seen.
