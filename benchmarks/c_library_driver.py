@@ -12,9 +12,10 @@ import ctypes
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ctypes import c_bool, c_int32, c_uint32, c_void_p
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -55,7 +56,8 @@ class BareLegacy:
         params = legacy_abi.Params()
         library.ai_network_data_params_get(ctypes.byref(params))
         self._memory = np.zeros(64)
-        ctypes.cast(params.maps.activations.buffers, ctypes.POINTER(legacy_abi.Buffer))[0].data = self._address(0)
+        activations = ctypes.cast(params.maps.activations.buffers, ctypes.POINTER(legacy_abi.Buffer))
+        activations[0].data = self._memory.ctypes.data
         library.ai_network_init(self._handle, ctypes.byref(params))
         report = legacy_abi.Report()
         library.ai_network_get_report(self._handle, ctypes.byref(report))
@@ -63,13 +65,10 @@ class BareLegacy:
         run = library.ai_network_run
         run.argtypes, run.restype = (c_void_p, c_void_p, c_void_p), c_int32
         handle = self._handle
-        self.run: Call = lambda: run(handle, inputs, outputs)
-
-    def _address(self, index: int) -> int:
-        return self._memory.ctypes.data + 8 * index
+        self.run: Call = partial(run, handle, inputs, outputs)
 
     @contextmanager
-    def observed(self):  # type: ignore[no-untyped-def]
+    def observed(self) -> Iterator[None]:
         """Registers an empty Python callback."""
         empty = legacy_abi.NodeCallback(lambda flags, node: 0)
         register = self._observer.ai_platform_observer_io_register
@@ -92,15 +91,13 @@ class BareStai:
         context = c_void_p(self._context.ctypes.data)
         library.stai_network_init(context)
         library.stai_network_set_activations(context, (c_void_p * 1)(self._memory.ctypes.data), 1)
-        self._subscribe: Callable[[object], object] = lambda callback: library.stai_network_set_callback(
-            context, callback, None
-        )
+        self._subscribe: Callable[[object], object] = lambda f: library.stai_network_set_callback(context, f, None)
         run = library.stai_network_run
         run.argtypes, run.restype = (c_void_p, c_int32), c_int32
-        self.run: Call = lambda: run(context, 1)
+        self.run: Call = partial(run, context, 1)
 
     @contextmanager
-    def observed(self):  # type: ignore[no-untyped-def]
+    def observed(self) -> Iterator[None]:
         """Sets an empty Python callback."""
         empty = stai_abi.NodeCallback(lambda cookie, event, payload: None)
         self._subscribe(empty)
@@ -123,19 +120,18 @@ def measure(folder: Path, bare: BareLegacy | BareStai) -> dict[str, float]:
     runner = AiRunner.open(f"file:{folder}")
     name, shape = driver.names()[0], driver.info(driver.names()[0]).inputs[0].sample_shape
     one, many = (np.random.default_rng(0).random((n, *shape)).astype(np.float32) for n in (1, BATCH))
-    observed: AbstractContextManager[None] = bare.observed()
     modes = {"IO_ONLY": Mode.IO_ONLY, "PER_LAYER": Mode.PER_LAYER, "WITH_DATA": Mode.PER_LAYER_WITH_DATA}
     calls: dict[str, tuple[Call, int, int]] = {"bare call": (bare.run, 1000, 1)}
     for label, mode in modes.items():
-        calls[f"{label}, batch 1000"] = (lambda mode=mode: driver.invoke(name, [many], mode), 1, BATCH)
-        calls[f"{label}, batch 1"] = (lambda mode=mode: driver.invoke(name, [one], mode), 100, 1)
-    calls["AiRunner.invoke, batch 1"] = (lambda: runner.invoke(one), 100, 1)
-    calls["AiRunner.invoke, batch 1000"] = (lambda: runner.invoke(many), 1, BATCH)
+        calls[f"{label}, batch 1000"] = (partial(driver.invoke, name, [many], mode), 1, BATCH)
+        calls[f"{label}, batch 1"] = (partial(driver.invoke, name, [one], mode), 100, 1)
+    calls["AiRunner.invoke, batch 1"] = (partial(runner.invoke, one), 100, 1)
+    calls["AiRunner.invoke, batch 1000"] = (partial(runner.invoke, many), 1, BATCH)
     times: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         for label, (call, number, samples) in calls.items():
             times.setdefault(label, []).append(seconds(call, number) / samples)
-        with observed if observed is None else bare.observed():
+        with bare.observed():
             times.setdefault("bare call, empty Python callback", []).append(seconds(bare.run, 1000))
     driver.close()
     runner.disconnect()
