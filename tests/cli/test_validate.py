@@ -1,0 +1,168 @@
+"""``ai-runner validate``: verdicts, errors, reports; on fakes, and on the bundled model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SAME = ("validate", "-m", "fake:reference", "-d", "fake:same")
+OFF = ("validate", "-m", "fake:reference", "-d", "fake:off?add=0.01")
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    return tmp_path / "report.json"
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text("ascii"))
+    assert list(path.parent.glob("*.part")) == []
+    return found
+
+
+def test_pass(ai_runner: Any, report: Path, fake_driver: Any) -> None:
+    ended = ai_runner(*SAME, "--json", report)
+    assert (ended.code, ended.err) == (0, "")
+    assert "verdict    PASS" in ended.out
+    assert "16 random samples, seed 42" in ended.out
+    assert "note       inputs are random" in ended.out
+    found = read(report)
+    assert (found["verdict"], found["provenance"]["seed"], found["provenance"]["samples"]) == ("pass", 42, 16)
+    assert sorted(fake_driver.closed) == ["fake:reference", "fake:same"]
+
+
+def test_fail(ai_runner: Any, report: Path) -> None:
+    ended = ai_runner(*OFF, "-d", "fake:same", "--json", report)
+    assert (ended.code, ended.err) == (1, "")
+    assert "1 of 2 targets pass" in ended.out
+    found = read(report)
+    assert [target["verdict"] for target in found["targets"]] == ["fail", "pass"]
+    assert found["error"] is None
+
+
+def test_tolerances(ai_runner: Any) -> None:
+    assert ai_runner(*OFF, "--atol", "0.011").code == 0
+    assert ai_runner(*OFF, "--atol", "0", "--rtol", "0").code == 1
+
+
+def test_layers(ai_runner: Any, report: Path) -> None:
+    ended = ai_runner(*OFF, "--per-layer", "--json", report)
+    assert "divergence begins at layer 0 double (MUL)" in ended.out
+    (target,) = read(report)["targets"]
+    assert target["first_divergence"]["layer"] == 0
+    assert target["layers"][0]["c_duration_ms"] == 0.5
+
+
+def test_random_inputs_of_a_seed(ai_runner: Any, report: Path) -> None:
+    ai_runner(*SAME, "--random", 5, "--seed", 9, "--json", report)
+    assert (read(report)["provenance"]["samples"], read(report)["provenance"]["seed"]) == (5, 9)
+
+
+def test_inputs_and_labels_of_one_file(ai_runner: Any, tmp_path: Path, report: Path) -> None:
+    values = np.random.default_rng(1).normal(size=(40, 3)).astype(np.float32)
+    path = tmp_path / "data.npz"
+    np.savez(path, truth=values.argmax(axis=1), images=values)
+    ended = ai_runner(*SAME, "--inputs", path, "--labels", f"{path}:truth", "--json", report)
+    assert ended.code == 0
+    assert "accuracy   1.0000 against labels, the reference has 1.0000" in ended.out
+    found = read(report)
+    assert found["reference"]["accuracy"] == found["targets"][0]["accuracy"] == 1.0
+    assert found["provenance"]["seed"] is None
+
+
+def test_labels_of_wrong_length(ai_runner: Any, tmp_path: Path, report: Path) -> None:
+    np.save(tmp_path / "y.npy", np.zeros(15, int))
+    ended = ai_runner(*SAME, "--labels", tmp_path / "y.npy", "--json", report)
+    assert (ended.code, ended.out) == (2, "")
+    assert "15 labels for 16 samples" in ended.err
+    assert read(report)["targets"][0]["verdict"] == "fail"
+
+
+def test_a_target_that_crashes(ai_runner: Any, report: Path) -> None:
+    ended = ai_runner(
+        "validate", "-m", "fake:r", "-d", "fake:c?dies=2", "-d", "fake:same", "--random", 40, "--json", report
+    )
+    assert ended.code == 3
+    assert ended.err.splitlines() == ["ai-runner: error: the process died of SIGSEGV", " hint: see its log"]
+    assert "verdict    FAIL: 1 of 2 targets pass" in ended.out
+    crashed, same = read(report)["targets"]
+    assert (crashed["verdict"], same["verdict"]) == ("fail", "pass")
+    assert crashed["reasons"] == ["E801(HwIOError): the process died of SIGSEGV"]
+    assert (crashed["samples"], same["samples"]) == (32, 40)
+
+
+@pytest.mark.parametrize(("fault", "code"), [("busy", 3), ("broken", 4)])
+def test_a_target_that_cannot_be_opened(ai_runner: Any, report: Path, fault: str, code: int) -> None:
+    ended = ai_runner("validate", "-m", "fake:r", "-d", f"fake:{fault}", "-d", "fake:same", "--json", report)
+    assert ended.code == code
+    first, second = read(report)["targets"]
+    assert (first["descriptor"], first["verdict"]) == (f"fake:{fault}", "fail")
+    assert second["verdict"] == "pass"
+
+
+def test_a_reference_that_cannot_be_opened(ai_runner: Any, report: Path) -> None:
+    ended = ai_runner("validate", "-m", "fake:busy", "-d", "fake:same", "--json", report)
+    assert (ended.code, ended.out) == (3, "")
+    found = read(report)
+    assert found["error"]["message"] == "port COM3 is in use"
+    assert found["targets"][0]["reasons"] == ["E801(HwIOError): port COM3 is in use"]
+
+
+def test_a_reference_that_crashes(ai_runner: Any, report: Path) -> None:
+    ended = ai_runner("validate", "-m", "fake:r?dies=1", "-d", "fake:same", "--json", report)
+    assert ended.code == 3
+    assert read(report)["targets"][0]["reasons"][0].startswith("the reference failed: E801")
+
+
+def test_an_unwritable_report_is_said_before_anything_runs(ai_runner: Any, tmp_path: Path, fake_driver: Any) -> None:
+    ended = ai_runner(*SAME, "--json", tmp_path / "none" / "report.json")
+    assert ended.code == 2
+    assert fake_driver.closed == []
+
+
+# -- on the bundled model ---------------------------------------------------------------------------------------------
+
+
+def test_the_reference_kernels_are_the_default_and_it_says_so(
+    ai_runner: Any, digits_int8: Path, digits_test: Path, report: Path
+) -> None:
+    ended = ai_runner(
+        *("validate", "-m", digits_int8, "-d", f"tflite:{digits_int8}?kernels=reference", "--per-layer"),
+        *("--inputs", digits_test, "--labels", f"{digits_test}:labels", "--json", report),
+    )
+    assert ended.code == 0, ended.err
+    assert "note       the reference runs on LiteRT's reference kernels" in ended.out
+    found = read(report)
+    assert found["provenance"]["kernels"] == "reference"
+    assert found["reference"]["descriptor"].endswith("digits_int8.tflite?kernels=reference")
+    (target,) = found["targets"]
+    assert [layer["index"] for layer in target["layers"]] == list(range(7))
+    assert {layer["max_lsb"] for layer in target["layers"]} == {0}
+    assert target["outputs"][0]["metrics"]["cos"] == 1.0
+    assert target["accuracy"] > 0.95
+
+
+def test_other_kernels_can_be_chosen(ai_runner: Any, digits_int8: Path, report: Path) -> None:
+    model = f"tflite:{digits_int8}?kernels=builtin"
+    ended = ai_runner("validate", "-m", model, "-d", model, "--json", report)
+    assert ended.code == 0, ended.err
+    assert read(report)["provenance"]["kernels"] == "builtin"
+    assert "reference kernels" not in ended.out
+
+
+def test_a_float_model_gets_the_real_values_of_the_integer_one(
+    ai_runner: Any, digits_int8: Path, digits_float: Path, digits_test: Path, report: Path
+) -> None:
+    ended = ai_runner(
+        *("validate", "-m", digits_float, "-d", f"{digits_int8}", "--inputs", digits_test, "--per-layer"),
+        *("--json", report, "--atol", "0.3"),
+    )
+    assert ended.code == 0, ended.err
+    (output,) = read(report)["targets"][0]["outputs"]
+    assert output["tolerance"] == {"atol": 0.3, "rtol": 1e-4}
+    assert output["max_lsb"] is None
+    assert 0.99 < output["metrics"]["cos"] < 1.0
