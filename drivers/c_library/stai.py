@@ -65,7 +65,7 @@ class StaiBinding(Binding):
         self._graph, no_graph = self._read_graph()
         self._ready(self._describe(info, no_graph))
         run = self._function("run", c_int32, c_void_p, c_int32)
-        run.argtypes = None  # prepared arguments below are passed as they are, which is a third faster
+        run.argtypes = None  # prepared arguments are passed as they are, which is a third faster
         self._run = partial(run, c_void_p(self._context.address), c_int32(abi.RUN_SYNCHRONOUSLY))
 
     def close(self) -> None:
