@@ -1,4 +1,4 @@
-"""Activations that are operators of their own: RELU, RELU6, RELU_N1_TO_1, LOGISTIC, TANH, HARD_SWISH."""
+"""Activations that are operators of their own, int8 or float32: RELU and its limits, LOGISTIC, TANH, HARD_SWISH."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ai_runner.c_model.operators.operator_view import OperatorView, c_array
 
 
 def relu(op: OperatorView) -> CNode:
-    """RELU, RELU6 and RELU_N1_TO_1."""
+    """RELU, RELU6 and RELU_N1_TO_1; int8 is requantised, too."""
     if _is_s8(op):
         in_scale, in_zero_point = op.quantization(op.input(0))
         out_scale, out_zero_point = op.quantization(op.output)
@@ -32,6 +32,7 @@ def relu(op: OperatorView) -> CNode:
 
 
 def logistic(op: OperatorView) -> CNode:
+    """int8 through a table; its output has scale 1/256."""
     if _is_s8(op):
         scale, _ = op.quantization(op.output)
         op.require(scale == 1 / 256, f"its output has scale {scale:g} instead of 1/256")
@@ -40,10 +41,12 @@ def logistic(op: OperatorView) -> CNode:
 
 
 def tanh(op: OperatorView) -> CNode:
+    """int8 through a table."""
     return _lookup_s8(op, lambda x: np.float32(tanhf(x))) if _is_s8(op) else _elementwise_f32(op, "tanh_f32")
 
 
 def hard_swish(op: OperatorView) -> CNode:
+    """int8 in 16-bit fixed point, where 3 is 2^15."""
     if not _is_s8(op):
         return _elementwise_f32(op, "hard_swish_f32")
     in_scale, in_zero_point = op.quantization(op.input(0))

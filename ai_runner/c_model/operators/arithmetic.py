@@ -1,4 +1,4 @@
-"""ADD, SUB and MUL."""
+"""ADD, SUB and MUL of two int8 or float32 operands that are broadcast as numpy does; either may be constant."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ _ADD_LEFT_SHIFT = 20
 
 
 def add(op: OperatorView) -> CNode:
+    """int8 operands are brought to twice the larger of their scales first."""
     return _arithmetic(op, "add")
 
 
 def sub(op: OperatorView) -> CNode:
+    """As `add`; the second int8 operand has a negative multiplier."""
     return _arithmetic(op, "sub")
 
 
 def mul(op: OperatorView) -> CNode:
+    """int8 products are scaled by a factor that is computed in float32."""
     return _arithmetic(op, "mul")
 
 

@@ -1,4 +1,7 @@
-"""CONV_2D and DEPTHWISE_CONV_2D."""
+"""CONV_2D and DEPTHWISE_CONV_2D: images [batch, height, width, channel], int8 or float32, with constant weights.
+
+Integer sums are scaled by input scale * weight scale / output scale, a factor a channel in double precision.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from ai_runner.c_model.operators.window import window_of
 
 
 def conv_2d(op: OperatorView) -> CNode:
+    """Weights [out_channels, height, width, in_channels / groups]; the number of groups follows from the shapes."""
     weights = op.constant(op.input(1), "weights")
     op.require(weights.ndim == 4, f"its weights have {weights.ndim} dimensions instead of 4")
     out_channels, height, width, depth = weights.shape
@@ -31,6 +35,7 @@ def conv_2d(op: OperatorView) -> CNode:
 
 
 def depthwise_conv_2d(op: OperatorView) -> CNode:
+    """Weights [1, height, width, in_channels * depth_multiplier]; the multiplier follows from the shapes."""
     weights = op.constant(op.input(1), "weights")
     op.require(
         weights.ndim == 4 and weights.shape[0] == 1,

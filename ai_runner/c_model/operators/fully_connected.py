@@ -1,4 +1,4 @@
-"""FULLY_CONNECTED."""
+"""FULLY_CONNECTED: int8 or float32, constant weights [out_features, in_features]."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ai_runner.c_model.operators.operator_view import OperatorView, c_array
 
 
 def fully_connected(op: OperatorView) -> CNode:
+    """The input is taken as rows of `in_features`; with keep_num_dims the output keeps its leading dimensions."""
     x, filters, y = op.input(0), op.input(1), op.output
     weights = op.constant(filters, "weights")
     op.require(weights.ndim == 2, f"its weights have {weights.ndim} dimensions instead of 2")

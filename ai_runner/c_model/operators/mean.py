@@ -11,6 +11,7 @@ from ai_runner.c_model.operators.strided import Dimension, loop_params, merged, 
 
 
 def mean(op: OperatorView) -> CNode:
+    """int8 or float32; the axes are constant and may be negative or repeated."""
     x, y = op.input(0), op.output
     rank = len(x.shape)
     axes = {axis + rank if axis < 0 else axis for axis in op.constant_integers(1, "axes")}

@@ -12,7 +12,7 @@ from ai_runner.c_model.operators.strided import Dimension, loop_params, merged, 
 
 
 def reshape(op: OperatorView) -> CNode:
-    """RESHAPE and SQUEEZE."""
+    """RESHAPE and SQUEEZE: the elements keep their order."""
     x, y = op.input(0), op.output
     _same_type(op)
     op.require(math.prod(x.shape) == math.prod(y.shape), f"shapes {list(x.shape)} and {list(y.shape)} differ in size")
@@ -21,6 +21,7 @@ def reshape(op: OperatorView) -> CNode:
 
 
 def transpose(op: OperatorView) -> CNode:
+    """Any constant permutation."""
     x = op.input(0)
     _same_type(op)
     rank = len(x.shape)
@@ -28,12 +29,12 @@ def transpose(op: OperatorView) -> CNode:
     op.require(sorted(order) == list(range(rank)), f"permutation {order} of an input with {rank} dimensions")
     op.require_output_shape([x.shape[axis] for axis in order])
     strides = row_major(x.shape, op.itemsize(x))
-    params = _strided_copy(op, [x.shape[a] for a in order], [strides[a] for a in order], row_major_out(op))
+    params = _strided_copy(op, [x.shape[a] for a in order], [strides[a] for a in order], _out_strides(op))
     return op.node("strided_copy", "movement", "strided_copy_params", params, [x], node_type=NodeType.TRANSPOSE)
 
 
 def pad(op: OperatorView) -> CNode:
-    """PAD and PADV2."""
+    """PAD and PADV2 with constant amounts."""
     x = op.input(0)
     _same_type(op)
     amounts = np.array(op.constant_integers(1, "paddings"), np.int64)
@@ -41,7 +42,7 @@ def pad(op: OperatorView) -> CNode:
     before, after = amounts.reshape(-1, 2).T.tolist() if x.shape else ([], [])
     op.require(min([*before, *after], default=0) >= 0, f"negative paddings {amounts.tolist()}")
     op.require_output_shape([b + size + a for b, size, a in zip(before, x.shape, after, strict=True)])
-    out_strides = row_major_out(op)
+    out_strides = _out_strides(op)
     start = sum(b * stride for b, stride in zip(before, out_strides, strict=True))
     inner = _strided_copy(op, x.shape, row_major(x.shape, op.itemsize(x)), out_strides, out_start=start)
     value = _padding_value(op)
@@ -66,6 +67,7 @@ def _padding_value(op: OperatorView) -> bytes:
 
 
 def strided_slice(op: OperatorView) -> CNode:
+    """Constant begin, end and strides, with every mask."""
     x = op.input(0)
     _same_type(op)
     in_strides = row_major(x.shape, op.itemsize(x))
@@ -129,6 +131,7 @@ def _chosen(op: OperatorView, i: int, size: int, begin: int, end: int, step: int
 
 
 def concatenation(op: OperatorView) -> CNode:
+    """Tensors of one type and quantization."""
     inputs, y = op.inputs, op.output
     op.require(len(inputs) > 0, "no inputs")
     op.require(op.option("fused_activation_function") == "NONE", "a fused activation is not supported")
@@ -161,6 +164,7 @@ def concatenation(op: OperatorView) -> CNode:
 
 
 def resize_nearest_neighbor(op: OperatorView) -> CNode:
+    """Images [batch, height, width, channel] to a constant size."""
     x = op.input(0)
     _same_type(op)
     op.require(len(x.shape) == 4, f"its input has {len(x.shape)} dimensions instead of 4")
@@ -205,7 +209,7 @@ def _same_type(op: OperatorView) -> None:
     op.require(x.type_name == y.type_name, f"types {x.type_name} and {y.type_name}")
 
 
-def row_major_out(op: OperatorView) -> list[int]:
+def _out_strides(op: OperatorView) -> list[int]:
     """Strides of the output in bytes."""
     return row_major(op.output.shape, op.itemsize(op.output))
 

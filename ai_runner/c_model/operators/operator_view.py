@@ -49,12 +49,14 @@ class OperatorView:
         return tuple(self.input(i) for i in range(len(self.operator.inputs)))
 
     def input(self, position: int) -> TfliteTensor:
+        """The input at `position`, which must be there."""
         tensor = self.optional_input(position)
         if tensor is None:
             raise self.unsupported(f"input {position} is missing")
         return tensor
 
     def optional_input(self, position: int) -> TfliteTensor | None:
+        """The input at `position`, None where it is absent."""
         if position >= len(self.operator.inputs) or self.operator.inputs[position] < 0:
             return None
         return self._checked(self.model.tensors[self.operator.inputs[position]])
@@ -98,12 +100,15 @@ class OperatorView:
     # ---- types, shapes and quantization ----
 
     def types_are(self, tensors: Sequence[TfliteTensor], type_name: str) -> bool:
+        """True when all of them are of one type."""
         return all(tensor.type_name == type_name for tensor in tensors)
 
     def unsupported_types(self, tensors: Sequence[TfliteTensor]) -> InvalidModelError:
+        """The error to raise for a combination of types that no kernel has."""
         return self.unsupported(f"types {', '.join(tensor.type_name for tensor in tensors)} are not supported")
 
     def require_output_shape(self, expected: Sequence[int]) -> None:
+        """Raises unless the file gives the output the shape that follows from the inputs."""
         shape = list(self.output.shape)
         self.require(shape == list(expected), f"its output has shape {shape} instead of {list(expected)}")
 
@@ -140,6 +145,7 @@ class OperatorView:
         return c_array("int32_t" if type_name == "INT32" else "float", values.reshape(-1))
 
     def option(self, name: str) -> Any:
+        """A builtin option by its name in the schema."""
         return self.operator.options[name]
 
     # ---- the result ----

@@ -1,4 +1,4 @@
-"""AVERAGE_POOL_2D and MAX_POOL_2D."""
+"""AVERAGE_POOL_2D and MAX_POOL_2D: images [batch, height, width, channel], int8 or float32."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from ai_runner.c_model.operators.window import window_of
 
 
 def average_pool_2d(op: OperatorView) -> CNode:
+    """The mean of the pixels under the window that lie on the image."""
     return _pool_2d(op, "average_pool_2d")
 
 
 def max_pool_2d(op: OperatorView) -> CNode:
+    """The largest of the pixels under the window."""
     return _pool_2d(op, "max_pool_2d")
 
 

@@ -13,6 +13,7 @@ _LIMITS = {"INT8": (-128, 127), "UINT8": (0, 255)}
 
 
 def quantize(op: OperatorView) -> CNode:
+    """float32, int8 or uint8 to int8 or uint8, with one scale for the tensor."""
     x, y = op.input(0), op.output
     if x.type_name not in _SUFFIX or y.type_name not in _LIMITS:
         raise op.unsupported_types([x, y])
@@ -35,6 +36,7 @@ def quantize(op: OperatorView) -> CNode:
 
 
 def dequantize(op: OperatorView) -> CNode:
+    """int8 or uint8 to float32, with one scale for the tensor."""
     x, y = op.input(0), op.output
     if x.type_name not in _LIMITS or y.type_name != "FLOAT32":
         raise op.unsupported_types([x, y])

@@ -14,6 +14,7 @@ _INPUT_INTEGER_BITS = 5
 
 
 def softmax(op: OperatorView) -> CNode:
+    """int8 with output scale 1/256 and zero point -128, or float32; any leading dimensions."""
     x, y = op.input(0), op.output
     op.require_output_shape(x.shape)
     op.require(len(x.shape) > 0, "its input is a scalar")
