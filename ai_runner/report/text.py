@@ -84,7 +84,7 @@ def _run_line(run: RunSummary) -> str:
         facts = [f"{key} {value}" for key, value in runtime.attributes.items() if value != version]
         described.append(printable(", ".join([f"{runtime.name} {version}".strip(), *facts])))
     if run.c_duration_ms is not None:
-        described.append(f"{run.c_duration_ms:.3f} ms a sample ({run.c_duration_source})")
+        described.append(f"{_milliseconds(run.c_duration_ms)} ms a sample ({run.c_duration_source})")
     return "  |  ".join(described)
 
 
@@ -95,14 +95,14 @@ def _warning_lines(run: RunSummary) -> list[str]:
 def _layer_row(layer: LayerComparison) -> dict[str, str]:
     row = {"": str(layer.index), "name": printable(layer.name), "type": printable(layer.type)}
     if layer.c_duration_ms is not None:
-        row["ms"] = f"{layer.c_duration_ms:.4f}"
+        row["ms"] = _milliseconds(layer.c_duration_ms)
     return row if layer.tensor is None else {**row, **_numbers(layer.tensor)}
 
 
 def _output_row(place: int, output: TensorComparison, run: RunSummary) -> dict[str, str]:
     row = {"": f"O.{place}", "name": printable(output.name), "type": "output", **_numbers(output)}
     if run.c_duration_ms is not None and place == 0:
-        row["ms"] = f"{run.c_duration_ms:.4f}"
+        row["ms"] = _milliseconds(run.c_duration_ms)
     return row
 
 
@@ -118,6 +118,10 @@ def _number(name: str, value: float) -> str:
         return ""
     # Of what is close to 1 the distance from it matters: 0.99997 must not be printed as 1.
     return f"{value:.6g}" if name in ("nse", "cos", "acc") else f"{value:.4g}"
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.1 else f"{value:.3g}"
 
 
 def _table(rows: Sequence[dict[str, str]], width: int) -> list[str]:

@@ -39,7 +39,7 @@ def test_the_table_has_a_line_for_every_layer_and_output(validation: Any) -> Non
     assert lines[start - 1].split() == ["name", "type", *metrics, "max", "lsb", "ms", "within"]
     rows = [line.split() for line in lines[start + 1 : start + 6]]
     assert [row[0] for row in rows] == ["0", "1", "2", "O.0", "O.1"]
-    assert [row[-1] for row in rows] == ["yes", "NO", "0.5000", "NO", "NO"]
+    assert [row[-1] for row in rows] == ["yes", "NO", "0.500", "NO", "NO"]
 
 
 def test_a_crash_has_no_table(validation: Any) -> None:
