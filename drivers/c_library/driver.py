@@ -43,7 +43,7 @@ class CLibraryDriver(Driver):
 
     OPTIONS: ClassVar = {
         "api": "st-ai or legacy, for a library that exports both (default: st-ai)",
-        "loop": "sample: run samples one by one; batch: let the library loop where it can (default)",
+        "loop": "sample: run samples one by one, each timed; native: let the library loop where it can (default)",
         "isolate": "process: run in a child process, so that a crash does not take yours along; none (default)",
     }
     KEYWORDS: ClassVar = frozenset({"weights", "reload", "dll_name", "context"})
@@ -53,7 +53,7 @@ class CLibraryDriver(Driver):
         super().__init__(descriptor, **keywords)
         descriptor.choice("isolate", ("none", "process"), "none")
         self._api = Api(descriptor.choice("api", tuple(Api), Api.STAI)) if "api" in descriptor.options else None
-        self._native_batches = descriptor.choice("loop", ("batch", "sample"), "batch") == "batch"
+        self._native_batches = descriptor.choice("loop", ("native", "sample"), "native") == "native"
         self._path: Path | None = None
         self._images: list[Image] = []
         self._bindings: dict[str, Binding] = {}

@@ -53,8 +53,9 @@ def locate(address: str, dll_name: str | None = None) -> LibraryFile:
         path = Path(address).expanduser()
         path = (path / dll_name if dll_name else path).absolute()
         is_folder = path.is_dir()
-        files = [path, *(path.with_name(path.name + extension) for extension in _EXTENSIONS)] if path.name else [path]
-        file = next((candidate for candidate in files if candidate.is_file()), None)
+        extensions = ("",) if is_folder or not path.name else ("", *_EXTENSIONS)
+        candidates = [path.with_name(path.name + extension) if extension else path for extension in extensions]
+        file = next((candidate for candidate in candidates if candidate.is_file()), None)
     except (OSError, ValueError) as error:  # a name that the system does not allow, or a forbidden folder
         raise InvalidParamError(f"{address!r}: not a usable path: {error}") from error
     if file is not None:
@@ -107,7 +108,8 @@ def _libraries(folder: Path) -> Iterator[Path]:
             if seen > _MAX_FOLDER_ENTRIES:
                 raise InvalidParamError(f"{folder}: holds too many files to search", hint="name the library itself")
             path = Path(where, name)
-            if path.suffix.lower() in _EXTENSIONS and path.name.partition(".")[0] not in _COMPANIONS:
+            companion = path.name.partition(".")[0] in _COMPANIONS
+            if path.suffix.lower() in _EXTENSIONS and not companion and path.is_file():  # a pipe would block
                 yield path
 
 

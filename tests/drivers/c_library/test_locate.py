@@ -118,3 +118,18 @@ def test_what_does_not_exist_is_the_caller_s_fault(
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(InvalidParamError, match="holds no C-model library"):
         locate(str(tmp_path))
+
+
+def test_a_folder_goes_before_a_file_with_an_extension(tmp_path: Path, network: Path, bobby: Path) -> None:
+    put(bobby, tmp_path / "model.so")
+    wanted = put(network, tmp_path / "model" / "libai_network.so")
+    assert locate(str(tmp_path / "model")).path == wanted
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "libai_network.so")
+    with pytest.raises(InvalidParamError, match="holds no C-model library"):
+        locate(str(tmp_path))
+    with pytest.raises(InvalidParamError, match="no such file"):
+        locate(str(tmp_path / "libai_network.so"))
