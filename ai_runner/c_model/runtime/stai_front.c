@@ -81,24 +81,24 @@ static void place_all(const cm_network *network, context_record *record)
     place_tensors(at.outputs, at.own_outputs, network, network->outputs, network->n_outputs, record->arena);
 }
 
-uint32_t stai_front_get_context_size(const stai_front *front)
+uint32_t cm_stai_get_context_size(const stai_front *front)
 {
     return (uint32_t)(sizeof(context_record) + count_addresses(front->network) * sizeof(uint8_t *));
 }
 
-int32_t stai_front_init(const stai_front *front, uint8_t *context)
+int32_t cm_stai_init(const stai_front *front, uint8_t *context)
 {
     if (!context)
         return STAI_INVALID_CONTEXT;
     if (!is_aligned(context, 8))
         return STAI_CONTEXT_ALIGNMENT;
-    memset(context, 0, stai_front_get_context_size(front));
+    memset(context, 0, cm_stai_get_context_size(front));
     record_of(context)->weights = front->network->weights;
     record_of(context)->magic = MAGIC;
     return STAI_SUCCESS;
 }
 
-int32_t stai_front_deinit(const stai_front *front, uint8_t *context)
+int32_t cm_stai_deinit(const stai_front *front, uint8_t *context)
 {
     int32_t error = check(context);
     (void)front;
@@ -109,14 +109,14 @@ int32_t stai_front_deinit(const stai_front *front, uint8_t *context)
     return error;
 }
 
-int32_t stai_front_get_error(const stai_front *front, uint8_t *context)
+int32_t cm_stai_get_error(const stai_front *front, uint8_t *context)
 {
     const int32_t error = check(context);
     (void)front;
     return error ? error : record_of(context)->error;
 }
 
-int32_t stai_front_get_info(const stai_front *front, uint8_t *context, stai_info *info)
+int32_t cm_stai_get_info(const stai_front *front, uint8_t *context, stai_info *info)
 {
     const int32_t error = check(context);
     if (error)
@@ -127,7 +127,7 @@ int32_t stai_front_get_info(const stai_front *front, uint8_t *context, stai_info
     return record_of(context)->error;
 }
 
-int32_t stai_front_set_callback(const stai_front *front, uint8_t *context, stai_callback callback, void *cookie)
+int32_t cm_stai_set_callback(const stai_front *front, uint8_t *context, stai_callback callback, void *cookie)
 {
     const int32_t error = check(context);
     (void)front;
@@ -138,7 +138,7 @@ int32_t stai_front_set_callback(const stai_front *front, uint8_t *context, stai_
     return record_of(context)->error;
 }
 
-int32_t stai_front_set_activations(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
+int32_t cm_stai_set_activations(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
 {
     const int32_t error = check(context);
     if (error)
@@ -156,7 +156,7 @@ int32_t stai_front_set_activations(const stai_front *front, uint8_t *context, ui
     return record_of(context)->error;
 }
 
-int32_t stai_front_set_weights(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
+int32_t cm_stai_set_weights(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
 {
     const int32_t error = check(context);
     (void)front;
@@ -174,7 +174,7 @@ int32_t stai_front_set_weights(const stai_front *front, uint8_t *context, uint8_
     return record_of(context)->error;
 }
 
-int32_t stai_front_set_states(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
+int32_t cm_stai_set_states(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
 {
     const int32_t error = check(context);
     (void)front;
@@ -207,7 +207,7 @@ static int32_t check_addresses(const cm_network *network, const uint32_t *indice
     return STAI_SUCCESS;
 }
 
-int32_t stai_front_set_inputs(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
+int32_t cm_stai_set_inputs(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
 {
     const cm_network *network = front->network;
     int32_t error = check(context);
@@ -222,7 +222,7 @@ int32_t stai_front_set_inputs(const stai_front *front, uint8_t *context, uint8_t
     return record_of(context)->error;
 }
 
-int32_t stai_front_set_outputs(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
+int32_t cm_stai_set_outputs(const stai_front *front, uint8_t *context, uint8_t *const *pointers, uint32_t n)
 {
     const cm_network *network = front->network;
     int32_t error = check(context);
@@ -248,7 +248,7 @@ static int32_t get_addresses(context_record *record, uint8_t *const *addresses, 
     return record->error;
 }
 
-int32_t stai_front_get_inputs(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
+int32_t cm_stai_get_inputs(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
 {
     const int32_t error = check(context);
     if (error)
@@ -257,7 +257,7 @@ int32_t stai_front_get_inputs(const stai_front *front, uint8_t *context, uint8_t
                          front->network->n_inputs, pointers, n);
 }
 
-int32_t stai_front_get_outputs(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
+int32_t cm_stai_get_outputs(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
 {
     const int32_t error = check(context);
     if (error)
@@ -266,14 +266,14 @@ int32_t stai_front_get_outputs(const stai_front *front, uint8_t *context, uint8_
                          front->network->n_outputs, pointers, n);
 }
 
-int32_t stai_front_get_activations(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
+int32_t cm_stai_get_activations(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
 {
     const int32_t error = check(context);
     (void)front;
     return error ? error : get_addresses(record_of(context), &record_of(context)->arena, 1, pointers, n);
 }
 
-int32_t stai_front_get_weights(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
+int32_t cm_stai_get_weights(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
 {
     const int32_t error = check(context);
     uint8_t *weights;
@@ -284,7 +284,7 @@ int32_t stai_front_get_weights(const stai_front *front, uint8_t *context, uint8_
     return get_addresses(record_of(context), &weights, 1, pointers, n);
 }
 
-int32_t stai_front_get_states(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
+int32_t cm_stai_get_states(const stai_front *front, uint8_t *context, uint8_t **pointers, uint32_t *n)
 {
     const int32_t error = check(context);
     (void)front;
@@ -314,7 +314,7 @@ static void observe(void *cookie, cm_event event, const cm_network *network, con
     }
 }
 
-int32_t stai_front_run(const stai_front *front, uint8_t *context, int32_t mode)
+int32_t cm_stai_run(const stai_front *front, uint8_t *context, int32_t mode)
 {
     const int32_t error = check(context);
     context_record *record = record_of(context);
