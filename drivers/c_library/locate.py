@@ -53,15 +53,14 @@ def locate(address: str, dll_name: str | None = None) -> LibraryFile:
         path = Path(address).expanduser()
         path = (path / dll_name if dll_name else path).absolute()
         is_folder = path.is_dir()
-        extensions = ("",) if is_folder or not path.name else ("", *_EXTENSIONS)
-        candidates = [path.with_name(path.name + extension) if extension else path for extension in extensions]
+        candidates = [] if is_folder else [path, *(path.with_name(path.name + end) for end in _EXTENSIONS)]
         file = next((candidate for candidate in candidates if candidate.is_file()), None)
-    except (OSError, ValueError) as error:  # a name that the system does not allow, or a forbidden folder
-        raise InvalidParamError(f"{address!r}: not a usable path: {error}") from error
-    if file is not None:
-        return _read(file)
+    except (OSError, ValueError, RuntimeError) as error:  # a name that the system does not allow, or no such home
+        raise InvalidParamError(f"{address[:200]!r}: not a usable path: {error}") from error
     if is_folder:
         return _search(path)
+    if file is not None:
+        return _read(file)
     tried = ", ".join(_EXTENSIONS)
     raise InvalidParamError(
         f"{path}: no such file or folder",

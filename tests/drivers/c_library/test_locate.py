@@ -106,7 +106,9 @@ def test_a_broken_library_does_not_hide_a_good_one(tmp_path: Path, network: Path
     assert locate(str(tmp_path)).path == wanted
 
 
-@pytest.mark.parametrize("address", ["", "nowhere/libai_network.so", "nowhere", "bad\0name", "x" * 5000])
+@pytest.mark.parametrize(
+    "address", ["", "nowhere/libai_network.so", "nowhere", "~nobody_of_that_name/x", "bad\0name", "x" * 5000]
+)
 def test_what_does_not_exist_is_the_caller_s_fault(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
