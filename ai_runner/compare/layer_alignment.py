@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isclose
+from math import isclose, sqrt
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.metrics import dot
 from ai_runner.compare.tensor_alignment import shape_without_ones
 from ai_runner.compare.tensor_pair import real_values
 from ai_runner.model import NodeInfo, TensorInfo
@@ -202,7 +203,7 @@ class _Contents:
         if not np.isfinite(values).all():
             return None
         values = values - values.mean()
-        norm = float(np.linalg.norm(values))
+        norm = sqrt(dot(values, values))
         return values / norm if norm > 0.0 else None
 
 
@@ -210,7 +211,7 @@ def _correlation(one: npt.NDArray[np.float64] | None, other: npt.NDArray[np.floa
     """Pearson's r; 0 where nothing can be said."""
     if one is None or other is None or one.size != other.size:
         return 0.0
-    return float(one.dot(other))
+    return dot(one, other)
 
 
 def _settle_by_content(
