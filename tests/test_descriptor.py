@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ai_runner.descriptor import Descriptor, parse_descriptor
 from ai_runner.errors import InvalidParamError
+from ai_runner.registry import driver_class
 
 DOCS = Path(__file__).parents[1] / "docs" / "descriptors.md"
 
@@ -93,3 +94,9 @@ def test_what_is_put_together_comes_apart(scheme: str, address: str, options: di
     tail = "?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else ""
     found = parse_descriptor(f"{scheme}:{address}{tail}")
     assert (found.scheme, found.address, dict(found.options)) == (scheme, address, options)
+
+
+@pytest.mark.parametrize("scheme", ["file", "tflite"])
+def test_every_option_is_documented(scheme: str) -> None:
+    section = DOCS.read_text(encoding="utf-8").split(f"\n## `{scheme}:`")[1].split("\n## ")[0]
+    assert set(driver_class(scheme).OPTIONS) == set(re.findall(r"`(\w+)=", section))
