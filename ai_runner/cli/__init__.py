@@ -20,6 +20,7 @@ VERBS = {
     "info": "ai_runner.cli.info",
     "run": "ai_runner.cli.run",
     "drivers": "ai_runner.cli.drivers",
+    "c-model": "ai_runner.cli.c_model",
 }
 
 # What a shell reports for a process that the signal ended (128 + number): neither a verdict nor a fault.
