@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ai_runner.tflite_model import TfliteModel
+
 SAME = ("validate", "-m", "fake:reference", "-d", "fake:same")
 OFF = ("validate", "-m", "fake:reference", "-d", "fake:off?add=0.01")
 
@@ -166,3 +168,54 @@ def test_a_float_model_gets_the_real_values_of_the_integer_one(
     assert output["tolerance"] == {"atol": 0.3, "rtol": 1e-4}
     assert output["max_lsb"] is None
     assert 0.99 < output["metrics"]["cos"] < 1.0
+
+
+def with_other_weights(model: Path, operator: int, changed: Path) -> Path:
+    """A copy of the model in which the first weight of one operator is another."""
+    parsed = TfliteModel.read(model)
+    weights = parsed.tensors[parsed.operators[operator].inputs[1]].data
+    assert weights is not None
+    old, new = weights.tobytes(), weights.copy()
+    new.reshape(-1)[:8] = -new.reshape(-1)[:8] - 1
+    assert parsed.raw.count(old) == 1
+    changed.write_bytes(parsed.raw.replace(old, new.tobytes()))
+    return changed
+
+
+@pytest.mark.parametrize("operator", [0, 1, 2, 5])
+def test_changed_weights_are_found_at_their_layer(
+    ai_runner: Any, digits_int8: Path, digits_test: Path, tmp_path: Path, report: Path, operator: int
+) -> None:
+    target = with_other_weights(digits_int8, operator, tmp_path / "changed.tflite")
+    ended = ai_runner(
+        *("validate", "-m", digits_int8, "-d", f"tflite:{target}?kernels=reference", "--per-layer"),
+        *("--inputs", digits_test, "--json", report),
+    )
+    assert ended.code == 1, ended.err
+    (found,) = read(report)["targets"]
+    assert found["first_divergence"]["layer"] == operator
+    assert [layer["max_lsb"] == 0 for layer in found["layers"]][:operator] == [True] * operator
+    assert found["warnings"][0].startswith("was made from another model file")
+
+
+def test_generated_c_models_of_both_interfaces(
+    ai_runner: Any, compiler: str, digits_int8: Path, digits_test: Path, tmp_path: Path, report: Path
+) -> None:
+    folders = {api: tmp_path / api for api in ("st-ai", "legacy")}
+    for api, folder in folders.items():
+        assert ai_runner("c-model", digits_int8, "--out", folder, "--api", api).code == 0
+    ended = ai_runner(
+        *("validate", "-m", digits_int8, "-d", f"file:{folders['st-ai']}", "-d", f"file:{folders['legacy']}"),
+        *("--inputs", digits_test, "--labels", f"{digits_test}:labels", "--per-layer", "--max-lsb", 0),
+        *("--json", report),
+    )
+    assert ended.code == 0, ended.err
+    found = read(report)
+    for target in found["targets"]:
+        assert target["warnings"] == []
+        assert target["info"]["hash"] == found["provenance"]["model_hash"]
+        assert [layer["index"] for layer in target["layers"]] == list(range(7))
+        assert [layer["paired_by"] for layer in target["layers"]] == ["id"] * 7
+        assert {layer["max_lsb"] for layer in target["layers"]} == {0}
+        assert all(layer["c_duration_ms"] > 0 for layer in target["layers"])
+        assert target["unpaired"] == []
