@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import weakref
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -63,6 +64,8 @@ class IsolatedDriver(Driver):
         except TypeError as error:
             raise InvalidParamError(f"{descriptor}: {error}", hint="give bytes, arrays, numbers or texts") from error
         self._child: Child | None = None
+        self._talking = threading.Lock()
+        self._close_wanted = False
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._infos: dict[str, ModelInfo] = {}
         self._description = ""
@@ -130,7 +133,7 @@ class IsolatedDriver(Driver):
         blobs: list[Blob] = []
         encoded = encode(list(inputs), blobs)
         sizes = [len(blob) for blob in blobs]
-        with new_block(layout(sizes)[1]) as block:
+        with self._conversation(), new_block(layout(sizes)[1]) as block:
             fill(block, blobs)
             request = {
                 "do": "invoke",
@@ -141,7 +144,8 @@ class IsolatedDriver(Driver):
                 "events": _heard_by(callback),
             }
             header, _ = self._exchange(request, (), callback)
-        parts = self._fetch(header) | {"host_duration": (perf_counter() - start) * 1e3}
+            parts = self._fetch(header)
+        parts |= {"host_duration": (perf_counter() - start) * 1e3}
         return RunResult(info=info, **parts)
 
     def extension(self, name: str | None, **command: Any) -> Any:
@@ -152,12 +156,19 @@ class IsolatedDriver(Driver):
             request = {"do": "extension", "name": name, "command": encode(command, blobs)}
         except TypeError as error:
             raise InvalidParamError(f"{self.descriptor}: {error}") from error
-        header, received = self._exchange(request, blobs)
-        return decode(header.get("result"), received)
+        with self._conversation():
+            header, received = self._exchange(request, blobs)
+            return decode(header.get("result"), received)
 
     def close(self) -> None:
-        """Closes the driver and ends the child, by force when it does not answer within seconds."""
+        """Closes the driver and ends the child, by force when it does not answer within seconds.
+
+        During a run, from a callback or another thread, as soon as that run ends.
+        """
         if self._child is None:
+            return
+        if self._talking.locked():
+            self._close_wanted = True
             return
         try:
             with self._child.time_limit(_CLOSE_S):
@@ -174,6 +185,20 @@ class IsolatedDriver(Driver):
         if self._child is None:
             raise NotConnectedError(f"{self.descriptor}: is not connected", hint="open it first")
         return self._child
+
+    @contextmanager
+    def _conversation(self) -> Iterator[None]:
+        """One request at a time: the answer to another one would be taken for this one's."""
+        if not self._talking.acquire(blocking=False):
+            raise InvalidParamError(
+                f"{self.descriptor}: used while a run is going on", hint="use a connection of its own for each thread"
+            )
+        try:
+            yield
+        finally:
+            self._talking.release()
+            if self._close_wanted:
+                self.close()
 
     def _exchange(
         self, request: Header, blobs: Sequence[Blob] = (), callback: AiRunnerCallback | None = None
@@ -242,6 +267,7 @@ class IsolatedDriver(Driver):
     def _drop(self, by_force: bool = True) -> None:
         """Ends the child if there is one; afterwards this driver is closed."""
         child, self._child = self._child, None
+        self._close_wanted = False
         self._infos, self._description = {}, ""
         if self._finalizer is not None:
             self._finalizer.detach()

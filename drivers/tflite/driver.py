@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -45,6 +46,7 @@ class TfliteDriver(Driver):
         self._keep_state = descriptor.choice("state", ("reset", "keep"), "reset") == "keep"
         descriptor.choice("isolate", ("none", "process"), "none")
         self._connection: Connection | None = None
+        self._running = threading.Lock()
 
     def open(self, deadline: Deadline) -> None:
         """Reads the model and allocates it, which cannot be interrupted; see `Driver.open`."""
@@ -66,15 +68,28 @@ class TfliteDriver(Driver):
     def invoke(
         self, name: str, inputs: Sequence[Array], mode: Mode = Mode.IO_ONLY, callback: AiRunnerCallback | None = None
     ) -> RunResult:
-        """Runs a batch; see `Driver.invoke`."""
-        info = self.info(name)
-        result = self._connected().run(inputs, reduced_mode(mode, info.runtime.capabilities) & _MODES, callback)
+        """Runs a batch; see `Driver.invoke`.
+
+        Raises:
+            InvalidModelError: the runtime refused to run.
+            InvalidParamError: a run of this connection is going on, in a callback or another thread.
+        """
+        info, connection = self.info(name), self._connected()
+        if not self._running.acquire(blocking=False):
+            raise InvalidParamError(
+                f"{self.descriptor}: invoked while a run is going on",
+                hint="use a connection of its own for each thread",
+            )
+        try:
+            result = connection.run(inputs, reduced_mode(mode, info.runtime.capabilities) & _MODES, callback)
+        finally:
+            self._running.release()
         for warning in result.warnings:
             _log.warning("%s: %s", self.descriptor, warning)
         return result
 
     def close(self) -> None:
-        """Drops the interpreters."""
+        """Drops the interpreters; during a run, when that ends."""
         self._connection = None
 
     def describe(self) -> str:

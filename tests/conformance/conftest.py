@@ -1,0 +1,229 @@
+"""The specimens that the contract is checked on.
+
+A driver of another package joins in by naming its specimens in the environment::
+
+    AI_RUNNER_SPECIMENS=my_package.specimens:SPECIMENS pytest tests/conformance
+
+where SPECIMENS is a mapping from a name to a function that takes pytest's `request` and returns an object with the
+attributes of `Specimen`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ai_runner.deadline import Deadline
+from ai_runner.descriptor import Descriptor, parse_descriptor
+from ai_runner.driver import Array, Driver
+from ai_runner.errors import AiRunnerError
+from ai_runner.registry import create_driver
+
+OPEN_S = 60.0
+ABI_PROBE_VARIANTS = ("legacy_f32", "legacy_s8", "legacy_f32_ext", "stai_f32", "stai_s8", "stai_f32_ext", "stai_named")
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A model behind a driver.
+
+    Attributes:
+        descriptor: what opens it.
+        keywords: arguments besides the descriptor.
+        expected: the outputs for a batch of inputs; None where only consistency can be checked.
+        create: makes the driver; the registry does it unless a driver is not registered.
+    """
+
+    descriptor: str
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    expected: Callable[[Sequence[Array]], Sequence[Array]] | None = None
+    create: Callable[..., Driver] = create_driver
+
+    def driver(self, option: str = "", **keywords: Any) -> Driver:
+        """Constructed and not open; `option` is put behind the options that the descriptor has."""
+        joint = "&" if "?" in self.descriptor else "?"
+        descriptor = parse_descriptor(f"{self.descriptor}{joint}{option}" if option else self.descriptor)
+        return self.create(descriptor, **{**self.keywords, **keywords})
+
+    def elsewhere(self, address: str) -> Driver:
+        """A driver of the same scheme for another address."""
+        return self.create(Descriptor(parse_descriptor(self.descriptor).scheme, address))
+
+
+def difference_and_sum(inputs: Sequence[Array]) -> Sequence[Array]:
+    a, b = inputs
+    return [a - b, a + b]
+
+
+def tflite_arithmetic(folder: Path) -> Path:
+    """Two float inputs (1, 2, 3) and (1, 2, 3); the outputs are their difference and their sum."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="LiteRT writes the model of this test")
+    import flatbuffers
+
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.subgraphs, model.buffers, model.operatorCodes = 3, [graph], [schema.BufferT()], []
+    graph.tensors, graph.operators, graph.inputs, graph.outputs = [], [], [0, 1], [2, 3]
+    for name in ("a", "b", "difference", "sum"):
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type = name, [1, 2, 3], schema.TensorType.FLOAT32
+        graph.tensors.append(tensor)
+    for k, (name, options) in enumerate((("SUB", "SubOptions"), ("ADD", "AddOptions"))):
+        code, operator = schema.OperatorCodeT(), schema.OperatorT()
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
+        code.version = 1
+        operator.opcodeIndex, operator.inputs, operator.outputs = k, [0, 1], [2 + k]
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+        operator.builtinOptions = getattr(schema, f"{options}T")()
+        model.operatorCodes.append(code)
+        graph.operators.append(operator)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path = folder / "arithmetic.tflite"
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def tflite(options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        path = tflite_arithmetic(request.getfixturevalue("tmp_path_factory").mktemp("tflite"))
+        return Specimen(f"tflite:{path}{options}", expected=difference_and_sum)
+
+    return specimen
+
+
+def digits(options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        pytest.importorskip("ai_edge_litert", reason="no runtime for .tflite models")
+        return Specimen(f"tflite:{request.getfixturevalue('digits_int8')}{options}")
+
+    return specimen
+
+
+def twice_and_negative(inputs: Sequence[Array]) -> Sequence[Array]:
+    image, bias = inputs
+    return [image * 2 + 1, -bias]
+
+
+def twin(api: str, options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
+    """The network of tests/drivers/c_library/sources/twin.h."""
+
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        library = request.getfixturevalue("libraries")
+        return Specimen(f"file:{library(api)}{options}", expected=twice_and_negative)
+
+    return specimen
+
+
+def abi_probe(variant: str) -> Callable[[pytest.FixtureRequest], Specimen]:
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        return Specimen(f"file:{request.getfixturevalue('abi_probe_build') / variant}")
+
+    return specimen
+
+
+SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
+    "tflite": tflite(),
+    "tflite-reference": tflite("?kernels=reference&threads=2&state=keep"),
+    "tflite-isolated": tflite("?isolate=process"),
+    "tflite-digits": digits(),
+    "legacy": twin("legacy"),
+    "legacy-one-by-one": twin("legacy", "?loop=sample"),
+    "legacy-isolated": twin("legacy", "?isolate=process"),
+    "stai": twin("stai"),
+    "stai-isolated": twin("stai", "?isolate=process"),
+    **{f"abi-probe-{variant}": abi_probe(variant) for variant in ABI_PROBE_VARIANTS},
+}
+
+
+def specimens_of_other_packages() -> Mapping[str, Callable[[pytest.FixtureRequest], Any]]:
+    location = os.environ.get("AI_RUNNER_SPECIMENS", "")
+    if not location:
+        return {}
+    module, _, name = location.partition(":")
+    found: Mapping[str, Callable[[pytest.FixtureRequest], Any]] = getattr(import_module(module), name)
+    return found
+
+
+@pytest.fixture(scope="session")
+def libraries(repository: Path, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Builds the twin network in one API, once."""
+    built: dict[str, Path] = {}
+
+    def build(api: str) -> Path:
+        if api not in built:
+            source = repository / "tests" / "drivers" / "c_library" / "sources" / f"{api}_twin.c"
+            path = tmp_path_factory.mktemp(api) / "libai_network.so"
+            flags = ["-std=gnu11", "-O1", "-fPIC", "-shared", "-Wno-psabi"]
+            subprocess.run([*compiler.split(), *flags, str(source), "-o", str(path)], check=True)
+            built[api] = path
+        return built[api]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def abi_probe_build(abi_probe: Path, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the variants of ../shared/abi_probe that are specimens."""
+    out = tmp_path_factory.mktemp("abi_probe")
+    variants = " ".join(ABI_PROBE_VARIANTS)
+    subprocess.run(
+        ["make", "-s", "-C", str(abi_probe), f"OUT={out}", f"CC={compiler}", f"VARIANTS={variants}"], check=True
+    )
+    return out
+
+
+@pytest.fixture(scope="module", params=sorted({**SPECIMENS, **specimens_of_other_packages()}))
+def specimen(request: pytest.FixtureRequest) -> Any:
+    """Each specimen in turn."""
+    return {**SPECIMENS, **specimens_of_other_packages()}[request.param](request)
+
+
+@pytest.fixture(scope="module")
+def shared_driver(specimen: Any) -> Iterator[Driver]:
+    """One driver for all tests of a specimen, whatever they do to it."""
+    made: Driver = specimen.driver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def driver(shared_driver: Driver) -> Driver:
+    """The specimen's driver, open."""
+    try:
+        shared_driver.info(shared_driver.names()[0])
+    except (AiRunnerError, IndexError):
+        shared_driver.open(Deadline(OPEN_S))
+    return shared_driver
+
+
+@pytest.fixture
+def name(driver: Driver) -> str:
+    """The first of its models."""
+    return driver.names()[0]
+
+
+@pytest.fixture
+def random_inputs(driver: Driver, name: str) -> Callable[..., list[Array]]:
+    """Makes a batch as `Driver.invoke` is promised it."""
+
+    def inputs(batch: int, seed: int = 0) -> list[Array]:
+        random = np.random.default_rng(seed)
+        arrays = []
+        for tensor in driver.info(name).inputs:
+            shape = (batch, *tensor.sample_shape)
+            if tensor.dtype.kind == "f":
+                arrays.append(random.standard_normal(shape).astype(tensor.dtype))
+            else:
+                limits = np.iinfo(tensor.dtype)
+                arrays.append(random.integers(limits.min, limits.max, shape, tensor.dtype, endpoint=True))
+        return arrays
+
+    return inputs
