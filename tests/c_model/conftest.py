@@ -76,33 +76,71 @@ def _pack_tensor(model: Any, spec: Tensor, name: str) -> Any:
     return tensor
 
 
-def build(operator: str, inputs: Sequence[Tensor | None], output: Tensor, **options: Any) -> bytes:
-    """A .tflite with one operator; None is an absent optional input; options by their names in the schema."""
+@dataclass
+class Operator:
+    """An operator of a model to be: tensor numbers, -1 for an absent one; options by their names in the schema."""
+
+    name: str
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    options: dict[str, Any] | None = None
+
+
+def build_graph(
+    tensors: Sequence[Tensor],
+    operators: Sequence[Operator],
+    inputs: Sequence[int],
+    outputs: Sequence[int],
+    names: Sequence[str] | None = None,
+) -> bytes:
+    """A .tflite; tensors are called t0, t1, ... unless there are `names`."""
     import flatbuffers
 
-    model, graph, node, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorT(), schema.OperatorCodeT()
+    model, graph = schema.ModelT(), schema.SubGraphT()
     model.version, model.buffers = 3, [schema.BufferT()]
-    present = [spec for spec in inputs if spec is not None]
-    graph.tensors = [_pack_tensor(model, spec, f"in{i}") for i, spec in enumerate(present)]
-    graph.tensors.append(_pack_tensor(model, output, "out"))
-    position = iter(range(len(present)))
-    node.inputs = [-1 if spec is None else next(position) for spec in inputs]
-    node.outputs = graph.outputs = [len(present)]
-    graph.inputs = [i for i, spec in enumerate(present) if spec.data is None]
-    graph.operators, model.subgraphs = [node], [graph]
-    number = getattr(schema.BuiltinOperator, operator)
-    code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), 1
-    model.operatorCodes = [code]
-    if operator in OPTIONS:
-        table = node.builtinOptions = getattr(schema, OPTIONS[operator] + "T")()
-        node.builtinOptionsType = getattr(schema.BuiltinOptions, OPTIONS[operator])
-        for key, value in options.items():
-            first, *rest = key.split("_")
-            number = getattr(getattr(schema, ENUMS[key]), value) if key in ENUMS else value
-            setattr(table, first + "".join(word.title() for word in rest), number)
+    names = names or [f"t{i}" for i in range(len(tensors))]
+    graph.tensors = [_pack_tensor(model, spec, name) for spec, name in zip(tensors, names, strict=True)]
+    graph.inputs, graph.outputs = list(inputs), list(outputs)
+    kinds = sorted({operator.name for operator in operators})
+    model.operatorCodes = [_pack_code(kind) for kind in kinds]
+    graph.operators = [_pack_operator(operator, kinds.index(operator.name)) for operator in operators]
+    model.subgraphs = [graph]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _pack_code(name: str) -> Any:
+    code, number = schema.OperatorCodeT(), getattr(schema.BuiltinOperator, name)
+    code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), 1
+    return code
+
+
+def _pack_operator(operator: Operator, code: int) -> Any:
+    packed = schema.OperatorT()
+    packed.opcodeIndex, packed.inputs, packed.outputs = code, list(operator.inputs), list(operator.outputs)
+    if operator.name in OPTIONS:
+        table = packed.builtinOptions = getattr(schema, OPTIONS[operator.name] + "T")()
+        packed.builtinOptionsType = getattr(schema.BuiltinOptions, OPTIONS[operator.name])
+        for key, value in (operator.options or {}).items():
+            first, *rest = key.split("_")
+            number = getattr(getattr(schema, ENUMS[key]), value) if key in ENUMS else value
+            setattr(table, first + "".join(word.title() for word in rest), number)
+    return packed
+
+
+def build(operator: str, inputs: Sequence[Tensor | None], output: Tensor, **options: Any) -> bytes:
+    """A .tflite with one operator; None is an absent optional input; options by their names in the schema."""
+    present = [spec for spec in inputs if spec is not None]
+    position = iter(range(len(present)))
+    node = Operator(operator, [-1 if spec is None else next(position) for spec in inputs], [len(present)], options)
+    return build_graph(
+        [*present, output],
+        [node],
+        [i for i, spec in enumerate(present) if spec.data is None],
+        node.outputs,
+        [*(f"in{i}" for i in range(len(present))), "out"],
+    )
 
 
 def reference(raw: bytes, values: Sequence[np.ndarray]) -> np.ndarray:
@@ -247,6 +285,18 @@ def tensor() -> type[Tensor]:
 def single_operator() -> Callable[..., bytes]:
     """Builds a .tflite of one operator."""
     return build
+
+
+@pytest.fixture(scope="session")
+def operator() -> type[Operator]:
+    """Describes an operator for `graph`."""
+    return Operator
+
+
+@pytest.fixture(scope="session")
+def graph() -> Callable[..., bytes]:
+    """Builds a .tflite of any tensors and operators."""
+    return build_graph
 
 
 @pytest.fixture(scope="session")
