@@ -6,7 +6,8 @@
 
 static inline int32_t clamp(int32_t x, int32_t low, int32_t high)
 {
-    return x < low ? low : x > high ? high : x;
+    x = x < low ? low : x;
+    return x > high ? high : x;
 }
 
 /* NaN stays NaN. */

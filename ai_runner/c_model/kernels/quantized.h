@@ -11,12 +11,13 @@ static inline int32_t high_product(int32_t a, int32_t b)
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
 
-/* x / 2^n, halves away from zero; 0 <= n <= 31. */
+/* x / 2^n, halves away from zero; 0 <= n <= 31. Without branches, because signs cannot be predicted. */
 static inline int32_t shift_right(int32_t x, int32_t n)
 {
-    uint32_t magnitude = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
-    uint32_t rounded = (uint32_t)(magnitude + ((1u << n) >> 1)) >> n;
-    return (int32_t)(x < 0 ? 0u - rounded : rounded);
+    uint32_t sign = (uint32_t)(x >> 31);
+    uint32_t magnitude = ((uint32_t)x ^ sign) - sign;
+    uint32_t rounded = (magnitude + ((1u << n) >> 1)) >> n;
+    return (int32_t)((rounded ^ sign) - sign);
 }
 
 /* x * 2^n without regard for overflow. */
