@@ -129,6 +129,39 @@ def abi_probe(variant: str) -> Callable[[pytest.FixtureRequest], Specimen]:
     return specimen
 
 
+def reference_kernels(path: Path) -> Callable[[Sequence[Array]], Sequence[Array]]:
+    """What a bare interpreter with LiteRT's reference kernels gives for a model of one input and one output."""
+
+    def expected(inputs: Sequence[Array]) -> Sequence[Array]:
+        interpreter_module = pytest.importorskip("ai_edge_litert.interpreter", reason="no LiteRT to compare with")
+        kernels = interpreter_module.OpResolverType.BUILTIN_REF
+        interpreter = interpreter_module.Interpreter(str(path), experimental_op_resolver_type=kernels)
+        interpreter.allocate_tensors()
+        outputs = []
+        for sample in inputs[0]:
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], sample[np.newaxis])
+            interpreter.invoke()
+            outputs.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
+        return [np.stack(outputs)]
+
+    return expected
+
+
+def c_model(api: str, options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
+    """The bundled model, generated as C."""
+
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        from ai_runner.c_model.generator import generate
+
+        path = request.getfixturevalue("digits_int8")
+        compiler = request.getfixturevalue("compiler")
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("c_model") / "out"
+        built = generate(path, folder, api=api, cc=compiler, cflags="-O1 -ffp-contract=off")
+        return Specimen(f"file:{built.folder}{options}", expected=reference_kernels(path))
+
+    return specimen
+
+
 SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "tflite": tflite(),
     "tflite-reference": tflite("?kernels=reference&threads=2&state=keep"),
@@ -138,7 +171,9 @@ SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "legacy-one-by-one": twin("legacy", "?loop=sample"),
     "legacy-isolated": twin("legacy", "?isolate=process"),
     "stai": twin("stai"),
-    "stai-isolated": twin("stai", "?isolate=process"),
+    "c-model-legacy": c_model("legacy"),
+    "c-model-stai": c_model("st-ai"),
+    "c-model-isolated": c_model("st-ai", "?isolate=process"),
     **{f"abi-probe-{variant}": abi_probe(variant) for variant in ABI_PROBE_VARIANTS},
 }
 
