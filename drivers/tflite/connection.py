@@ -47,6 +47,8 @@ class Connection:
         self._plain = self._execution()
         self._layers: Layers | None = None
         self.info = self._described(self._plain)
+        if kernels == "xnnpack" and self.info.runtime.attributes["kernels"] != kernels:
+            _log.warning("%s: XNNPACK of %s takes none of its operators", model.path, self.info.runtime.rt_lib_desc)
         if may_compute_shapes(model):
             self.info = self._described_after_a_run()
 

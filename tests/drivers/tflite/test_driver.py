@@ -30,9 +30,9 @@ SHARED = (
 
 def bare_outputs(path: Path, samples: Any, **options: Any) -> Any:
     """What a script with a bare Interpreter gets for a model of one input and one output."""
-    from ai_edge_litert.interpreter import Interpreter
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="compares with a bare LiteRT")
 
-    interpreter = Interpreter(str(path), **options)
+    interpreter = litert.Interpreter(str(path), **options)
     interpreter.allocate_tensors()
     outputs = []
     for sample in samples:
@@ -73,17 +73,26 @@ def test_the_default_is_what_a_bare_interpreter_gives(shared_models: Path, conne
 
 
 def test_kernel_sets_are_those_of_the_runtime(digits_int8: Path, connect: Connect) -> None:
-    from ai_edge_litert.interpreter import OpResolverType
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="compares with a bare LiteRT")
 
     (x,) = random_inputs(connect(digits_int8), 20)
     for kernels, resolver in zip(KERNELS, ("BUILTIN", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "BUILTIN_REF"), strict=True):
         driver = connect(digits_int8, kernels=kernels, threads=2)
         expected = bare_outputs(
-            digits_int8, x, experimental_op_resolver_type=getattr(OpResolverType, resolver), num_threads=2
+            digits_int8, x, experimental_op_resolver_type=getattr(litert.OpResolverType, resolver), num_threads=2
         )
         np.testing.assert_array_equal(run(driver, x).outputs[0], expected, strict=True)
         attributes = driver.info("digits_int8").runtime.attributes
         assert (attributes["kernels"], attributes["threads"]) == (kernels, "2")
+
+
+def test_xnnpack_that_takes_nothing_is_told(models: Any, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    tensors = [models.tensor((1, 3), "INT32"), models.tensor((1, 3), "INT32")]
+    path = models.write(tensors, [models.operator("NEG", [0], [1])], [0], [1])
+    driver = connect(path, kernels="xnnpack")
+    assert driver.info("small").runtime.attributes["kernels"] == "builtin"
+    assert "takes none of its operators" in caplog.text
+    assert run(driver, np.int32([[1, 2, 3]])).outputs[0].tolist() == [[-1, -2, -3]]
 
 
 def test_the_bundled_model_knows_its_digits(digits_int8: Path, digits_test: Path, connect: Connect) -> None:

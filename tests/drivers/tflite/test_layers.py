@@ -38,7 +38,7 @@ def digits(batch: int) -> Array:
 def test_one_entry_an_operator_with_what_the_interpreter_holds(
     shared_models: Path, connect: Connect, stem: str, kernels: str
 ) -> None:
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="compares with a bare LiteRT")
 
     path = shared_models / f"{stem}.tflite"
     model = TfliteModel.read(path)
@@ -54,9 +54,9 @@ def test_one_entry_an_operator_with_what_the_interpreter_holds(
         np.testing.assert_array_equal(a, b, strict=True)
     resolver = {"builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}.get(kernels, "AUTO")
     with pytest.warns() if resolver == "AUTO" else nullcontext():
-        keeping = Interpreter(
+        keeping = litert.Interpreter(
             str(path),
-            experimental_op_resolver_type=getattr(OpResolverType, resolver),
+            experimental_op_resolver_type=getattr(litert.OpResolverType, resolver),
             experimental_preserve_all_tensors=True,
         )
     keeping.allocate_tensors()
@@ -260,10 +260,10 @@ class Disturbed:
     """An interpreter whose output 0 is one too large in every odd sample when it keeps all tensors."""
 
     def __init__(self, model_content: bytes, experimental_preserve_all_tensors: bool = False, **options: Any) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+        litert = pytest.importorskip("ai_edge_litert.interpreter", reason="compares with a bare LiteRT")
 
         self._keeps = experimental_preserve_all_tensors
-        self._inner = Interpreter(
+        self._inner = litert.Interpreter(
             model_content=model_content, experimental_preserve_all_tensors=experimental_preserve_all_tensors, **options
         )
         self._runs = 0
