@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ai_runner.io_tensor import IOTensor
-from ai_runner.model import DeviceInfo, MemoryPool, ModelInfo, RuntimeInfo, TensorInfo
-from ai_runner.profile import NodeProfile, RunResult
+
+if TYPE_CHECKING:
+    from ai_runner.model import DeviceInfo, MemoryPool, ModelInfo, RuntimeInfo, TensorInfo
+    from ai_runner.profile import NodeProfile, RunResult
 
 DICT_VERSION = (2, 0)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ai_runner.model import TensorInfo
-from ai_runner.tensor_format import FormatKind, TensorFormat
+from ai_runner.tensor_format import WORD_BITS, FormatKind, TensorFormat
 
-_WORD_BITS = 32
+if TYPE_CHECKING:
+    from ai_runner.model import TensorInfo
+
 _SHORT_NAMES = {"float16": "f16", "float32": "f32", "float64": "f64"}
 
 
@@ -102,10 +103,7 @@ class IOTensor:
 
     def get_c_shape(self, shape: Sequence[int] | None = None) -> tuple[int, ...]:
         """Shape as stored: the last dimension of a packed tensor counts 32-bit words."""
-        wanted = tuple(self._shape if shape is None else shape)
-        if not self.is_packed or not wanted:
-            return wanted
-        return (*wanted[:-1], -(-wanted[-1] * self._format.bits // _WORD_BITS))
+        return self._format.stored_shape(self._shape if shape is None else shape)
 
     def get_c_size(self, shape: Sequence[int] | None = None) -> int:
         """Storage units (words when packed)."""
@@ -124,7 +122,7 @@ class IOTensor:
         if not self.is_packed:
             return values
         bits = values < 0 if self.is_signed else values != 0
-        padding = -bits.shape[-1] % _WORD_BITS
+        padding = -bits.shape[-1] % WORD_BITS
         bits = np.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, padding)])
         words = np.packbits(bits, axis=-1).view(">u4").astype(np.uint32)
         return words.view(self._info.dtype)
@@ -185,7 +183,7 @@ class IOTensor:
             "format": f"{kind}[{','.join(str(d) for d in self._shape)}]",
             "size": f"{self.get_c_size_in_bytes()} Bytes",
             "quant": self.get_quant_desc(),
-            "pool": self.memory_pool,
+            "pool": self.memory_pool.replace("'", ""),
         }
         chosen = selector or (("tag", "format") if short else ("tag", "format", "size", "quant", "pool"))
         text = ", ".join(parts[key] for key in chosen if parts.get(key))

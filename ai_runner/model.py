@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ai_runner.compat_dict import fresh_info, info_template
 from ai_runner.quantization import Quantization
 from ai_runner.tensor_format import TensorFormat
 
@@ -78,15 +79,20 @@ class TensorInfo:
     address: int = 0
     format: TensorFormat | None = None
 
-    @property
+    @cached_property
     def sample_shape(self) -> tuple[int, ...]:
-        """Shape of one sample: `shape` without its batch dimension of 1; the whole of it when the first is not 1."""
-        return self.shape[1:] if self.shape and self.shape[0] == 1 else self.shape
+        """Shape of one sample as stored.
+
+        That is `shape` without its batch dimension of 1, the whole of it when the first dimension is not 1; the last
+        dimension of a packed tensor counts 32-bit words.
+        """
+        shape = self.shape if self.format is None else self.format.stored_shape(self.shape)
+        return shape[1:] if self.shape and self.shape[0] == 1 else shape
 
     @property
     def size_bytes(self) -> int:
         """Bytes of one sample."""
-        return prod(self.shape) * self.dtype.itemsize
+        return prod(self.sample_shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -183,12 +189,8 @@ class ModelInfo:
 
     @cached_property
     def _template(self) -> dict[str, Any]:
-        from ai_runner.compat_dict import info_template
-
         return info_template(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The info dict of AiRunner 2.0, made afresh: changing it changes nothing else."""
-        from ai_runner.compat_dict import fresh_info
-
         return fresh_info(self._template)

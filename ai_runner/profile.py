@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from ai_runner.compat_dict import profiler_dict
 from ai_runner.model import Mode, ModelInfo, NodeInfo
 
 Array = npt.NDArray[Any]
@@ -81,6 +82,4 @@ class RunResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The profiler dict of AiRunner 2.0, made afresh: changing it changes nothing else."""
-        from ai_runner.compat_dict import profiler_dict
-
         return profiler_dict(self)

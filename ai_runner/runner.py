@@ -311,7 +311,7 @@ class AiRunner(_EnumNames):
         info = self._info_or_none(name)
         if info is None:
             return []
-        types, shapes = [t.dtype for t in info.inputs], [t.shape for t in info.inputs]
+        types, shapes = [t.dtype for t in info.inputs], [(1, *t.sample_shape) for t in info.inputs]
         return generate_rnd(types, shapes, batch_size, rng, val)
 
     def extension(self, name: str | int | None = None, **kwargs: Any) -> Any:

@@ -7,12 +7,14 @@ words, first element in the most significant bit, a set bit meaning -1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
+WORD_BITS = 32  # of a word that packed elements share
 _FORMAT_MASK = 0x01FFFFFF
 _SIGNED = 1 << 23
 
@@ -66,6 +68,12 @@ class TensorFormat:
     def packed(self) -> bool:
         """True when several elements share a word."""
         return 0 < self.bits < 8 and self.kind is not FormatKind.NONE and not self.fixed_point
+
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of the storage for elements of `shape`: the last dimension of a packed tensor counts words."""
+        if not self.packed or not shape:
+            return tuple(shape)
+        return (*shape[:-1], -(-shape[-1] * self.bits // WORD_BITS))
 
     @property
     def fixed_point(self) -> bool:

@@ -11,6 +11,7 @@ from ai_runner.errors import InvalidParamError
 from ai_runner.inputs import check_inputs, generate_rnd
 from ai_runner.model import TensorInfo
 from ai_runner.quantization import Quantization
+from ai_runner.tensor_format import TensorFormat
 
 IMAGE = TensorInfo("image", (1, 8, 6, 1), np.dtype(np.float32))
 CODES = TensorInfo("codes", (1, 4), np.dtype(np.int8), Quantization((0.5,), (3,)))
@@ -69,8 +70,9 @@ def test_views_are_made_contiguous() -> None:
     assert arrays[0].shape == (4, 8, 6, 1)
 
 
-def test_nan_is_a_warning_and_infinity_is_not() -> None:
-    values = np.zeros((1, 8, 6, 1), np.float32)
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_nan_is_a_warning_and_infinity_is_not(batch: int) -> None:
+    values = np.zeros((batch, 8, 6, 1), np.float32)
     values[0, 0, 0, 0], values[0, 1, 0, 0] = np.inf, -np.inf
     assert check_inputs(values, [IMAGE])[1] == []
     values[0, 2, 0, 0] = np.nan
@@ -90,6 +92,14 @@ def test_random_values_cover_the_range_and_repeat() -> None:
     assert -1 <= first[1].min() < -0.99
     assert 0.99 < first[1].max() < 1
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
+
+
+def test_packed_inputs_come_as_words() -> None:
+    bits = TensorInfo("bits", (1, 40), np.dtype(np.int32), format=TensorFormat.decode(0x008400C0))
+    assert (bits.sample_shape, bits.size_bytes) == ((2,), 8)
+    assert check_inputs(np.zeros((3, 2), np.int32), [bits])[0][0].shape == (3, 2)
+    with pytest.raises(InvalidParamError, match="bits"):
+        check_inputs(np.zeros((3, 40), np.int32), [bits])
 
 
 def test_limits_and_constants() -> None:

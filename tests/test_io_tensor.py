@@ -86,7 +86,7 @@ def test_fixed_point(word: int, step: float) -> None:
     ("info", "text"),
     [
         (
-            TensorInfo("in", (1, 1, 1, 4), np.dtype(np.float32), tag="I.0", memory_pool="in activations buffer"),
+            TensorInfo("in", (1, 1, 1, 4), np.dtype(np.float32), tag="I.0", memory_pool="in 'activations' buffer"),
             "I.0 f32[1,1,1,4], 16 Bytes, in activations buffer",
         ),
         (

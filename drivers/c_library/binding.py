@@ -14,7 +14,6 @@ import numpy as np
 
 from ai_runner.driver import AiRunnerCallback, Array
 from ai_runner.drivers.c_library.node_observer import NodeObserver
-from ai_runner.drivers.c_library.tensors import stored_bytes, stored_shape
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult, TimeSource
 
@@ -37,9 +36,9 @@ class Binding(ABC):
 
     def _ready(self, info: ModelInfo) -> None:
         self.info = info
-        self._output_shapes = [(stored_shape(tensor), tensor.dtype) for tensor in info.outputs]
-        self._input_sizes = [stored_bytes(tensor) for tensor in info.inputs]
-        self._output_sizes = [stored_bytes(tensor) for tensor in info.outputs]
+        self._output_shapes = [(tensor.sample_shape, tensor.dtype) for tensor in info.outputs]
+        self._input_sizes = [tensor.size_bytes for tensor in info.inputs]
+        self._output_sizes = [tensor.size_bytes for tensor in info.outputs]
 
     @abstractmethod
     def _refuse(self, status: int) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from ai_runner.driver import AiRunnerCallback, Array
-from ai_runner.drivers.c_library.tensors import stored_bytes, stored_shape
 from ai_runner.errors import InvalidModelError
 from ai_runner.model import NodeInfo, TensorInfo
 from ai_runner.profile import NodeProfile, TimeSource
@@ -98,13 +97,13 @@ class NodeObserver(ABC):
 
     def _store(self, index: int, node: NodeInfo, sample: int, outputs: Sequence[TensorAt]) -> None:
         if index == len(self._data):
-            self._data.append(tuple(np.empty((self._batch, *stored_shape(info)), info.dtype) for info, _ in outputs))
+            self._data.append(tuple(np.empty((self._batch, *info.sample_shape), info.dtype) for info, _ in outputs))
             self._targets.append([(array.ctypes.data, array.nbytes // self._batch) for array in self._data[index]])
         targets = self._targets[index] if index < len(self._targets) else []
         if len(targets) != len(outputs) or not 0 <= sample < self._batch:
             raise InvalidModelError(f"the library reports node {index} of sample {sample} out of turn")
         for (target, size), (info, address) in zip(targets, outputs, strict=True):
-            if not address or stored_bytes(info) != size:
+            if not address or info.size_bytes != size:
                 raise InvalidModelError(f"the library shows no data for {info.name} of {node.name}")
             ctypes.memmove(target + sample * size, address, size)
 
@@ -120,7 +119,7 @@ def _copies(tensors: Sequence[TensorAt]) -> list[Array]:
     """The tensors with a batch of one, in memory of their own: a user may keep them."""
     arrays = []
     for info, address in tensors:
-        array = np.empty((1, *stored_shape(info)), info.dtype)
+        array = np.empty((1, *info.sample_shape), info.dtype)
         if not address:
             raise InvalidModelError(f"the library shows no data for {info.name}")
         ctypes.memmove(array.ctypes.data, address, array.nbytes)

@@ -25,7 +25,6 @@ from ai_runner.drivers.c_library.tensors import (
     POOL_USER,
     checked_count,
     read_text,
-    stored_bytes,
 )
 from ai_runner.errors import InvalidModelError
 from ai_runner.model import MemoryPool, ModelInfo, TensorInfo, TensorRole
@@ -160,10 +159,10 @@ class StaiBinding(Binding):
         """Views on inputs or outputs: where the library has put them, else in memory of our own."""
         addresses = self._provided_addresses(kind, len(tensors)) if provided else [0] * len(tensors)
         if not all(addresses):
-            own = self._own_io.setdefault(kind, [Block(stored_bytes(tensor)) for tensor in tensors])
+            own = self._own_io.setdefault(kind, [Block(tensor.size_bytes) for tensor in tensors])
             addresses = [address or block.address for address, block in zip(addresses, own, strict=True)]
             self._call(f"set_{kind}", _addresses(addresses), len(addresses))
-        return [_window(address, stored_bytes(tensor)) for address, tensor in zip(addresses, tensors, strict=True)]
+        return [_window(address, tensor.size_bytes) for address, tensor in zip(addresses, tensors, strict=True)]
 
     def _provided_addresses(self, kind: str, count: int) -> list[int]:
         found, returned = (c_void_p * MAX_TENSORS)(), c_uint32(count)

@@ -20,7 +20,6 @@ MAX_NODES = 1 << 16
 _MAX_RANK = 16
 _MAX_CHANNELS = 1 << 20
 _MAX_TEXT = 512
-_WORD_BITS = 32
 
 POOL_ACTIVATIONS = "in 'activations' buffer"
 POOL_USER = "user"
@@ -65,25 +64,11 @@ def tensor_info(
         info = TensorInfo(name, (1, size), np.dtype(np.uint8), None, role, tag, memory_pool, address)
     else:
         info = TensorInfo(name, tuple(shape), dtype, quantization, role, tag, memory_pool, address, storage)
-    if size_bytes and size_bytes < stored_bytes(info):
+    if size_bytes and size_bytes < info.size_bytes:
         raise InvalidModelError(
-            f"the library declares {size_bytes} bytes for {name},"
-            f" its shape {list(info.shape)} needs {stored_bytes(info)}"
+            f"the library declares {size_bytes} bytes for {name}, its shape {list(info.shape)} needs {info.size_bytes}"
         )
     return info
-
-
-def stored_shape(info: TensorInfo) -> tuple[int, ...]:
-    """Shape of one sample in units of `info.dtype`; the last dimension of packed bits counts words."""
-    shape = info.shape[1:] if info.shape and info.shape[0] == 1 else info.shape
-    if info.format is None or not info.format.packed or not shape:
-        return shape
-    return (*shape[:-1], -(-shape[-1] * info.format.bits // _WORD_BITS))
-
-
-def stored_bytes(info: TensorInfo) -> int:
-    """Bytes of one sample in memory."""
-    return prod(stored_shape(info)) * info.dtype.itemsize
 
 
 def quantization_of(

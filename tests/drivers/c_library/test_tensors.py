@@ -12,8 +12,6 @@ from ai_runner.drivers.c_library.tensors import (
     quantization_of,
     read_array,
     read_text,
-    stored_bytes,
-    stored_shape,
     tensor_info,
 )
 from ai_runner.errors import InvalidModelError
@@ -42,7 +40,7 @@ def test_storage_of_one_sample(
     shape: tuple[int, ...], word: int, dtype: type, stored: tuple[int, ...], size: int
 ) -> None:
     info = tensor(shape, word)
-    assert (info.dtype, stored_shape(info), stored_bytes(info)) == (np.dtype(dtype), stored, size)
+    assert (info.dtype, info.sample_shape, info.size_bytes) == (np.dtype(dtype), stored, size)
 
 
 def test_fixed_point_is_an_affine_mapping() -> None:
@@ -56,7 +54,7 @@ def test_impossible_shapes_are_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_a_size_that_the_shape_does_not_fit_is_refused() -> None:
-    assert stored_bytes(tensor((1, 4), FLOAT32, size_bytes=32)) == 16
+    assert tensor((1, 4), FLOAT32, size_bytes=32).size_bytes == 16
     with pytest.raises(InvalidModelError, match="declares 8 bytes"):
         tensor((1, 4), FLOAT32, size_bytes=8)
     with pytest.raises(InvalidModelError, match="unknown format 0x00000040"):
