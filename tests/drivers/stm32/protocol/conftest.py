@@ -1,4 +1,4 @@
-"""Captures of real firmware, and a host that says again what the captured client said."""
+"""Captures of real firmware, a host that says again what the captured client said, and a device made of messages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from ai_runner.drivers.stm32.protocol import (
+    DIALECTS,
     NEED_DATA,
     ChecksumMemory,
     Command,
     Connection,
+    Dialect,
     Disconnect,
     Event,
     GetModel,
     GetSystemInfo,
+    InputsTaken,
     InputWanted,
     ModelDescription,
     ReadMemory,
@@ -28,11 +31,15 @@ from ai_runner.drivers.stm32.protocol import (
     SendTensor,
     State,
     Sync,
+    TensorDesc,
     WriteMemory,
 )
+from ai_runner.firmware_proto.messages import message_classes
 
 Split = Callable[[bytes], Iterable[bytes]]
 
+FLOATS = bytes(range(16))
+INPUT = TensorDesc("", 0x01821040, 4, (1, 1, 1, 4), 0.0, 0)
 X = bytes.fromhex("0000803f000000400000404000008040")
 Q = bytes.fromhex("fafbfcfdfeff000102030405")
 MEMORY = 0x70100000
@@ -252,3 +259,95 @@ def replay() -> Callable[..., Replay]:
         return host.replay
 
     return run
+
+
+class Device:
+    """The other end: answers of a firmware of one dialect, as bytes on the wire."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.classes = message_classes(dialect.family)
+        self.size = 32
+
+    def pack(self, message: bytes) -> bytes:
+        """Packets of a message; the last one is empty where the message fills the others."""
+        width, size = self.dialect.header_bytes, self.size
+        full, rest = divmod(len(message), size)
+        packets = [size.to_bytes(width, "big") + message[i * size : (i + 1) * size] for i in range(full)]
+        end = (rest | 0x80 << 8 * (width - 1)).to_bytes(width, "big")
+        stale = b"\xaa" * (size - rest)
+        return b"".join(packets) + end + message[full * size :] + stale
+
+    def answer(self, reqid: int, state: int, **payload: Any) -> bytes:
+        """Packets of a `respMsg`; payloads are dictionaries of their fields."""
+        return self.pack(self.classes["respMsg"](reqid=reqid, state=state, **payload).SerializeToString())
+
+    def ack(self, reqid: int, state: int, param: int = 0, error: int = 0) -> bytes:
+        return self.answer(reqid, state, ack={"param": param, "error": error})
+
+    def sync(self, reqid: int, **fields: int) -> bytes:
+        major, minor = self.dialect.version
+        return self.answer(reqid, 0, sync={"version": major << 8 | minor, "capability": 137, **fields})
+
+    def connection(self, **options: Any) -> Connection:
+        """A connection that has just been synchronised; its last request is number 1."""
+        made = Connection(self.dialect.header_bytes, **options)
+        made.send(Sync())
+        made.receive_data(self.sync(1))
+        assert type(made.next_event()).__name__ == "SyncReply"
+        return made
+
+    def take(self, connection: Connection, first: bytes) -> bytes:
+        """Asks for the packets of a message after its first one; returns what was written, with `first` in front."""
+        stream = first
+        # A connection knows by itself when its message is complete: the device asks once too often otherwise.
+        while connection._writers:
+            connection.receive_data(b"\xaa")
+            assert connection.next_event() is NEED_DATA
+            stream += connection.data_to_send()
+        return stream
+
+    def message_in(self, stream: bytes) -> bytes:
+        """The host-to-device message in whole packets."""
+        width, step = self.dialect.header_bytes, self.dialect.header_bytes + self.size
+        message = b""
+        for start in range(0, len(stream), step):
+            count = int.from_bytes(stream[start : start + width], "big")
+            message += stream[start + width : start + width + count]
+        return message[1 if message[0] < 0x80 else 2 :]
+
+    def running(self, **options: Any) -> Connection:
+        """A connection whose request number 2 is a run that has taken its input, `FLOATS`."""
+        made = self.connection()
+        made.send(Run("m", **options))
+        made.receive_data(self.ack(2, 1, 16))
+        assert made.next_event() == InputWanted(0, 16)
+        self.take(made, made.send(SendTensor(FLOATS, INPUT)))
+        made.receive_data(self.ack(2, 2, 16))
+        assert made.next_event() == InputsTaken()
+        made.data_to_send()
+        return made
+
+
+@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
+def device(request: pytest.FixtureRequest) -> Device:
+    """A firmware of every dialect in turn."""
+    return Device(request.param)
+
+
+@pytest.fixture(params=[d for d in DIALECTS if d.family == "v3"], ids=lambda dialect: dialect.name)
+def v3_device(request: pytest.FixtureRequest) -> Device:
+    """A firmware of every dialect of the v3 family in turn."""
+    return Device(request.param)
+
+
+@pytest.fixture(params=[d for d in DIALECTS if d.family == "v2"], ids=lambda dialect: dialect.name)
+def v2_device(request: pytest.FixtureRequest) -> Device:
+    """A firmware of every dialect of the v2 family in turn."""
+    return Device(request.param)
+
+
+@pytest.fixture
+def device_of() -> Callable[[str], Device]:
+    """A firmware of the dialect with a name."""
+    return lambda name: Device(next(d for d in DIALECTS if d.name == name))
