@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 from ai_runner.errors import InvalidParamError
 
-# One letter before a colon is a Windows drive, so a scheme has at least two characters.
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9_+.-]+):")
-_OPTIONS = re.compile(r"\?([A-Za-z_][\w.-]*=[^?]*)$")
-_BARE_OPTION = re.compile(r"\?[\w.&-]*$")
-_SERIAL_PORT = re.compile(r"(COM\d+(?=$|:)|/dev/(tty|cu\.|serial/|pts/|rfcomm)|\\\\\.\\)", re.IGNORECASE)
-_BAUD_RATE = re.compile(r"\d{3,8}")
-_WORD = re.compile(r"[A-Za-z][\w-]*")
+# Compiled when first used. One letter before a colon is a Windows drive, so a scheme has at least two characters.
+_SCHEME = r"([A-Za-z][A-Za-z0-9_+.-]+):"
+_OPTIONS = r"\?([A-Za-z_][\w.-]*=[^?]*)$"
+_BARE_OPTION = r"\?[\w.&-]*$"
+_SERIAL_PORT = r"(?i)(COM\d+(?=$|:)|/dev/(tty|cu\.|serial/|pts/|rfcomm)|\\\\\.\\)"
+_BAUD_RATE = r"\d{3,8}"
+_WORD = r"[A-Za-z][\w-]*"
 
 # A file name that ends so needs no scheme.
 _SUFFIX_SCHEMES = {".tflite": "tflite", ".eim": "eim", ".onnx": "onnx"}
@@ -88,9 +88,9 @@ def parse_descriptor(text: str | None) -> Descriptor:
 
 
 def _split_options(body: str, given: str) -> tuple[str, dict[str, str]]:
-    match = _OPTIONS.search(body)
+    match = re.search(_OPTIONS, body)
     if match is None:
-        if _BARE_OPTION.search(body):
+        if re.search(_BARE_OPTION, body):
             raise InvalidParamError(
                 f"{given}: after '?' comes name=value, several joined by '&'",
                 hint="for example ?isolate=process&loop=sample",
@@ -118,9 +118,9 @@ def _percent_decoded(value: str) -> str:
 def _split_scheme(body: str) -> tuple[str, str]:
     if body in ("", ":"):
         return "serial", ""
-    if _SERIAL_PORT.match(body):
+    if re.match(_SERIAL_PORT, body):
         return "serial", body
-    match = _SCHEME.match(body)
+    match = re.match(_SCHEME, body)
     if match:
         scheme, address = match.group(1).lower(), body[match.end() :].strip()
         if scheme in _STREAM_URLS and address.startswith("//"):
@@ -135,18 +135,18 @@ def _split_scheme(body: str) -> tuple[str, str]:
 def _split_baud_rate(address: str, given: str) -> tuple[str, str]:
     if not address or address == ":":
         return "", ""
-    if _BAUD_RATE.fullmatch(address):
+    if re.fullmatch(_BAUD_RATE, address):
         return "", address
     if "://" in address:
         return address, ""
     port, colon, baudrate = address.rpartition(":")
     if not colon:
         port, baudrate = address, ""
-    elif not _BAUD_RATE.fullmatch(baudrate):
+    elif not re.fullmatch(_BAUD_RATE, baudrate):
         raise InvalidParamError(
             f"{given}: {baudrate!r} is not a baud rate", hint="serial:PORT:BAUD, for example serial:COM3:921600"
         )
-    if not ("/" in port or "\\" in port or _WORD.fullmatch(port)):
+    if not ("/" in port or "\\" in port or re.fullmatch(_WORD, port)):
         raise InvalidParamError(
             f"{given}: {port!r} is not a serial port", hint="serial:PORT:BAUD, for example serial:/dev/ttyACM0:115200"
         )

@@ -25,7 +25,7 @@ class TimeSource(StrEnum):
     SIMULATED = "simulated"  # an emulator's clock
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
 class NodeProfile:
     """What one node did during a run.
 
@@ -48,7 +48,7 @@ class NodeProfile:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunResult:
     """Outputs and measurements of one batch.
 

@@ -11,10 +11,9 @@ For existing scripts `connect()` returns a bool and `invoke()` returns ``outputs
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -29,6 +28,9 @@ from ai_runner.profile import RunResult
 from ai_runner.registry import create_driver
 from ai_runner.session import AiRunnerSession
 from ai_runner.tensor_desc import AiTensorDesc, tensor_desc
+
+if TYPE_CHECKING:
+    import logging
 
 OPEN_TIMEOUT = 60.0  # s; a large model in a child process on a slow machine needs some
 
@@ -389,6 +391,8 @@ class AiRunner(_EnumNames):
 
 
 def _private_logger(debug: bool, verbosity: int) -> logging.Logger:
+    import logging
+
     # Not registered by name: two runners share no level, and nothing outlives its runner.
     logger = logging.Logger("ai_runner.AiRunner")
     logger.parent = logging.getLogger("ai_runner")
