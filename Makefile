@@ -68,10 +68,12 @@ check-compiler:
 # $(call install,folder,pip arguments): a folder without the stamp of a finished installation is made anew, and removed
 # again when that fails. One that was finished and is only out of date is brought up to date in place.
 finished = $(wildcard $(1)/.ready-$(PYTHON_VERSION))
+# An installed package comes compiled; so does an editable one, whatever PYTHONDONTWRITEBYTECODE says.
 define install
 @echo "Installing into $(1) ..."
 @$(if $(finished),true,$(PYTHON) -m venv --clear $(1)) \
 	&& $(1)/bin/python -m pip -qq --disable-pip-version-check --no-input install $(2) \
+	&& $(1)/bin/python -m compileall -q ai_runner drivers firmware_proto \
 	&& touch $(1)/.ready-$(PYTHON_VERSION) $@ \
 	|| { $(if $(finished),true,rm -rf $(1)); echo "Could not install into $(1): see above" >&2; exit 1; }
 endef
