@@ -102,6 +102,16 @@ class Connection:
         """True while a command is not over or an event of it has not been taken."""
         return bool(self._events) or self.state not in _AT_REST
 
+    @property
+    def sending(self) -> bool:
+        """True while packets of a message are left, each of which the device has to ask for with a sync byte."""
+        return bool(self._writers)
+
+    @property
+    def held(self) -> int:
+        """Bytes received of a message that is not whole yet."""
+        return self._reader.held
+
     def send(self, command: commands.Command) -> bytes:
         """Says `command`.
 

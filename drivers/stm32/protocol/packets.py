@@ -85,9 +85,9 @@ class PacketReader:
         self._received += data
 
     @property
-    def empty(self) -> bool:
-        """True when nothing is held, neither bytes nor a part of a message."""
-        return not self._received and not self._message
+    def held(self) -> int:
+        """Bytes held, of packets and of a message that is not whole yet."""
+        return len(self._received) + len(self._message)
 
     def clear(self) -> None:
         """Forgets everything held."""

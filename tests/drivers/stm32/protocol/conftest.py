@@ -300,8 +300,7 @@ class Device:
     def take(self, connection: Connection, first: bytes) -> bytes:
         """Asks for the packets of a message after its first one; returns what was written, with `first` in front."""
         stream = first
-        # A connection knows by itself when its message is complete: the device asks once too often otherwise.
-        while connection._writers:
+        while connection.sending:
             connection.receive_data(b"\xaa")
             assert connection.next_event() is NEED_DATA
             stream += connection.data_to_send()
