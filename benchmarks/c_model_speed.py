@@ -2,7 +2,7 @@
 
     python benchmarks/c_model_speed.py [MODEL.tflite ...]
 
-Without models: those of ../shared/models. The exit code is 1 when kws_ref_model takes more than 0.6 x LiteRT's time.
+Without models: kws_ref_model, or the bundled digits where it is absent. Every sample of a batch is another one, since a
 processor learns the branches of repeated data. Exits with 1 when a median ratio is above its limit.
 """
 
