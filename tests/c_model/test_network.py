@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from ai_runner.c_model.core_source import core_files
+from ai_runner.c_model.legacy_source import legacy_file
 from ai_runner.c_model.network import Place, build_network
+from ai_runner.c_model.stai_source import stai_file
 from ai_runner.errors import InvalidModelError
 from ai_runner.tflite_model import TfliteModel
 
@@ -97,3 +104,19 @@ def test_a_zero_point_out_of_range(graph: Any, tensor: Any) -> None:
     raw = graph([tensor((1, 4), scale=0.5, zero_point=300)], [], [0], [0])
     with pytest.raises(InvalidModelError, match="tensor 0 of type INT8 has zero point 300"):
         build_network(TfliteModel.parse(raw))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_mutated_model_becomes_sources_or_one_error(data: st.DataObject, digits_int8: Path) -> None:
+    raw = bytearray(digits_int8.read_bytes())
+    words = st.integers(0, 64) | st.integers(-64, -1) | st.sampled_from([0x7FC00000, 0x7F800000, 2**31 - 1, -(2**31)])
+    for place in data.draw(st.lists(st.integers(2, len(raw) // 4 - 1), min_size=1, max_size=3)):
+        struct.pack_into("<i", raw, 4 * place, data.draw(words))
+    try:
+        network = build_network(TfliteModel.parse(bytes(raw), "mutated.tflite"))
+    except InvalidModelError:
+        return
+    assert all(text.isascii() for text in core_files(network, "n").values())
+    assert stai_file(network, "n").isascii()
+    assert legacy_file(network, "n").isascii()
