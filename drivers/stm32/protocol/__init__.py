@@ -45,13 +45,14 @@ Conversation (`State`, tables in `transitions`). READY is the state between comm
     Disconnect      nothing; v3.2. Sync is next
 
 Instead of any of these answers, Refused ends a command with an error of the device, and the connection stays usable.
-A LogMessage may come at any time. All acks are sent by the connection, except those a self-test asks for.
+(A firmware that refuses a range of memory may go on with the command all the same; that is a ProtocolError then.) A
+LogMessage may come at any time. All acks are sent by the connection, except those that a self-test asks for.
 
 What a device may send is checked here: packet headers, request number, order, states, sizes of data, checksums, and how
-much of it a host can be made to hold (`Limits`). Any violation is a `ProtocolError` from `next_event`, after which the
-connection is FAILED for good: align the line again, make a new one (`reqid=` of the old). So is a timeout, an interrupt
-or anything else that leaves a command half done: only READY and UNSYNCED can be left behind without damage. Not
-checked here is what needs the model: number and size of outputs.
+much of it a host can be made to hold (`Limits`). A violation is a ProtocolError from `next_event`, and the connection
+is FAILED for good: align the line again and make a new one (`reqid=` of the old). A timeout, an interrupt or anything
+else that leaves a command half done wants the same: only READY and UNSYNCED can be left without damage. Not checked
+here is what takes the model to know: number and size of outputs.
 
 On leaving, a device in large packets has to be brought back to small ones: Disconnect where there is one, else Sync.
 """

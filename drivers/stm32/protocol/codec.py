@@ -147,9 +147,10 @@ class Codec(ABC):
         except self._decode_error:
             raise ProtocolError("an undecodable message", data=message) from None
         payload = answer.WhichOneof("payload")
-        if payload is None or answer.state > AnswerState.ERROR:
-            raise ProtocolError(f"a message with payload {payload} in state {answer.state}", data=message)
-        return self._readers[payload](answer, AnswerState(answer.state))
+        state = answer.state
+        if payload is None or state > AnswerState.ERROR or (state == AnswerState.ERROR and payload not in _OF_ERRORS):
+            raise ProtocolError(f"a message with payload {payload} in state {state}", data=message)
+        return self._readers[payload](answer, AnswerState(state))
 
     def _read_sync(self, answer: Any, state: AnswerState) -> Answer:
         sync = answer.sync
@@ -170,6 +171,7 @@ class Codec(ABC):
         return Answer(answer.reqid, state, ((Heard.LOG, event),), wants_ack=True)
 
 
+_OF_ERRORS = frozenset({"ack", "log"})
 _ACKS = {
     AnswerState.IDLE: Heard.ACK_DONE,
     AnswerState.WAITING: Heard.ACK_WAITING,

@@ -239,7 +239,7 @@ def test_what_is_absent_reads_as_its_default_and_what_is_unknown_is_skipped(devi
     assert (model.name, model.inputs, model.macc, model.runtime_version) == ("", (), 0, (0, 0, 0))
 
 
-@pytest.mark.parametrize("message", ["", "0802", "08021000", "08021063620408041004", "ff", "0802620a"])
+@pytest.mark.parametrize("message", ["", "0802", "08021000", "08021063620408041004", "08021004520408810420", "ff", "0802620a"])
 def test_a_message_that_is_none_is_an_error(device: Any, message: str) -> None:
     connection = device.connection()
     connection.send(GetModel(0))
