@@ -23,6 +23,7 @@ Array = npt.NDArray[Any]
 
 DEFAULT_SEED = 42
 DEFAULT_SAMPLES = 16
+_PHILOX_WORDS = 4  # of 64 bits, made for each value of the counter
 MAX_NPZ_BYTES = 4 << 30  # of all members that are loaded; a .npy file of any size is mapped, not loaded
 
 _LABEL_NAMES = ("labels", "label", "y_test", "y_true", "y", "targets", "classes")
@@ -57,19 +58,20 @@ class RandomInputs:
 
     def _input(self, k: int, tensor: TensorInfo, start: int, stop: int) -> Array:
         size = prod(tensor.sample_shape)
-        batch = np.empty((stop - start, size), tensor.dtype)
-        for row, sample in enumerate(range(start, stop)):
-            counter = np.array([0, 0, 0, sample], np.uint64)
-            generator = np.random.Philox(key=np.array([self.seed, k], np.uint64), counter=counter)
-            batch[row] = _random_values(generator, tensor.dtype, size)
+        words = -(-size * tensor.dtype.itemsize // 8) if tensor.dtype.kind in "iu" else size
+        blocks = -(-words // _PHILOX_WORDS)
+        # Every sample has its own range of the counter, so that a chunk is one run of the generator from anywhere.
+        counter = [(start * blocks >> shift) & (2**64 - 1) for shift in (0, 64, 128, 192)]
+        generator = np.random.Philox(key=np.array([self.seed, k], np.uint64), counter=np.array(counter, np.uint64))
+        stream = generator.random_raw((stop - start, blocks * _PHILOX_WORDS))
+        batch = _values(stream[:, :words], tensor.dtype, size)
         return batch.reshape(stop - start, *tensor.sample_shape)
 
 
-def _random_values(generator: np.random.Philox, dtype: np.dtype[Any], size: int) -> Array:
+def _values(words: npt.NDArray[np.uint64], dtype: np.dtype[Any], size: int) -> Array:
     if dtype.kind in "iu":
-        words = generator.random_raw(-(-size * dtype.itemsize // 8)).astype("<u8")
-        return np.frombuffer(words.tobytes(), dtype.newbyteorder("<"), size)
-    words = generator.random_raw(size)
+        octets = np.ascontiguousarray(words, "<u8")
+        return octets.view(dtype.newbyteorder("<")).astype(dtype, copy=False)[:, :size]
     if dtype.kind == "b":
         values: Array = words >> np.uint64(63) != 0
         return values
