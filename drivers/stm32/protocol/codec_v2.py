@@ -106,7 +106,7 @@ class CodecV2(Codec):
         buffer = node.buffer
         tensor = Tensor(_desc(buffer.shape), buffer.datas if buffer.HasField("datas") else None)
         wants_ack = state is AnswerState.PROCESSING
-        if flags & (NodeFlag.INTERNAL | NodeFlag.INTERNAL_LAST):
+        if flags:
             report = NodeReport("", node.type & _LAYER_CODE, node.id, duration)
             heard = Heard.TENSOR if flags & NodeFlag.DATA_NO_LAST else Heard.LAST_TENSOR
             return Answer(answer.reqid, state, ((Heard.NODE, report), (heard, tensor)), wants_ack)

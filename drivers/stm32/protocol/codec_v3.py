@@ -126,7 +126,7 @@ class CodecV3(Codec):
         stack = op.stack_used if op.HasField("stack_used") and op.stack_used >= 0 else None
         heap = op.heap_used if op.HasField("heap_used") and op.heap_used >= 0 else None
         counter_type = op.counter_type & 0xFFFF
-        if flags & (OperatorFlag.INTERNAL | OperatorFlag.LAST | OperatorFlag.WITHOUT_TENSOR):
+        if flags:
             node = NodeReport(name, layer_type, op.id, duration, counter_type, counters, stack, heap)
             heard = Heard.WHOLE_NODE if flags & OperatorFlag.WITHOUT_TENSOR else Heard.NODE
             return Answer(answer.reqid, state, ((heard, node),))

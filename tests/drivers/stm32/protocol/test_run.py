@@ -213,3 +213,23 @@ def test_elements_have_to_be_as_many_bytes_as_announced(v3_device: Any) -> None:
     connection.receive_data(v3_device.answer(2, 3, tensor={"desc": DESC, "data": {"size": 4, "datas": b"abc"}}))
     with pytest.raises(ProtocolError, match="3 bytes of data where 4 are announced"):
         connection.next_event()
+
+
+def test_numbers_that_left_the_device_with_a_sign_are_read_without(v3_device: Any) -> None:
+    connection = v3_device.running(per_layer=True)
+    # counter_type 1 << 16; then a counter and a dimension of 2**31 + 5, sign-extended to ten bytes.
+    extended = bytes.fromhex("85808080f8ffffffff01")
+    op = bytes.fromhex("1080808008" + "28808004" + "30") + extended
+    desc = b"\x28" + extended
+    for number, payload in ((16, op), (17, b"\x0a" + bytes([len(desc)]) + desc + b"\x12\x00")):
+        head = (
+            (number << 3 | 2).to_bytes(1, "big")
+            if number < 16
+            else bytes([(number << 3 | 2) & 0x7F | 0x80, number >> 4])
+        )
+        connection.receive_data(v3_device.pack(b"\x08\x02\x10\x02" + head + bytes([len(payload)]) + payload))
+    node, tensor = connection.next_event(), connection.next_event()
+    assert isinstance(node, NodeReport)
+    assert node.counters == ((1 << 31) + 5,)
+    assert isinstance(tensor, Tensor)
+    assert tensor.desc.shape == ((1 << 31) + 5,)
