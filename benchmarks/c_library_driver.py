@@ -140,6 +140,9 @@ def measure(folder: Path, bare: BareLegacy | BareStai) -> dict[str, float]:
 
 def main() -> int:
     sources = Path(sys.argv[1]) if len(sys.argv) > 1 else PROBE
+    if not sources.is_dir():
+        print(f"{sources}: no such folder; give the one with the toy libraries' sources", file=sys.stderr)
+        return 2
     missed = 0
     with tempfile.TemporaryDirectory() as build:
         targets = [f"{build}/{variant}/.done" for variant in VARIANTS.values()]

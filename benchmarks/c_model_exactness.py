@@ -2,7 +2,7 @@
 
     python benchmarks/c_model_exactness.py [--inputs 150] [--api st-ai|legacy] [MODEL.tflite ...]
 
-Without models: those of ../shared/models. The exit code is 1 when anything differs.
+Without models: those of ../shared/models, else the bundled ones. The exit code is 1 when anything differs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from ai_runner.c_model import CModelBuild, generate
 from ai_runner.errors import InvalidModelError
 from ai_runner.tflite_model import TfliteModel
 
-MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = sorted((REPOSITORY.parent / "shared" / "models").glob("*.tflite"))
+BUNDLED = sorted((REPOSITORY / "examples" / "models").glob("*.tflite"))
 
 
 @dataclass
@@ -93,7 +95,7 @@ def score(path: Path, build: CModelBuild, n: int) -> Score:
 def main() -> int:
     """Prints one row a model."""
     parser = argparse.ArgumentParser(description="C-models against LiteRT's reference kernels, all layers")
-    parser.add_argument("models", metavar="MODEL.tflite", type=Path, nargs="*", default=sorted(MODELS.glob("*.tflite")))
+    parser.add_argument("models", metavar="MODEL.tflite", type=Path, nargs="*", default=SHARED or BUNDLED)
     parser.add_argument("--inputs", type=int, default=150)
     parser.add_argument("--api", choices=("st-ai", "legacy"), default="st-ai")
     args = parser.parse_args()

@@ -5,9 +5,7 @@ import argparse
 from ai_runner import AiRunner
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument(
-    "-d", "--desc", default="", help="for instance file:build/demo/st-ai or tflite:model.tflite"
-)
+parser.add_argument("-d", "--desc", default="", help="for instance file:build/demo/st-ai or tflite:model.tflite")
 args = parser.parse_args()
 
 with AiRunner.open(args.desc) as runner:
