@@ -117,7 +117,7 @@ class CodecV2(Codec):
     def _read_report(self, answer: Any, state: AnswerState) -> Answer:
         report = answer.report
         event = RunReport("", milliseconds(report, "elapsed_ms"), n_nodes=report.n_nodes)
-        return Answer(answer.reqid, state, ((Heard.REPORT, event),), wants_ack=state is AnswerState.PROCESSING)
+        return Answer(answer.reqid, state, ((Heard.REPORT, event),), wants_ack=True)
 
 
 def _desc(shape: Any) -> TensorDesc:

@@ -28,6 +28,7 @@ from ai_runner.drivers.stm32.protocol import (
     WriteMemory,
 )
 from ai_runner.drivers.stm32.protocol.codes import ErrorCode, TensorFlag
+from ai_runner.drivers.stm32.protocol.packets import varint
 from ai_runner.errors import InvalidParamError
 
 INPUT = TensorDesc("", 0x01821040, 4, (1, 1, 1, 4), 0.0, 0)
@@ -222,12 +223,8 @@ def test_numbers_that_left_the_device_with_a_sign_are_read_without(v3_device: An
     op = bytes.fromhex("1080808008" + "28808004" + "30") + extended
     desc = b"\x28" + extended
     for number, payload in ((16, op), (17, b"\x0a" + bytes([len(desc)]) + desc + b"\x12\x00")):
-        head = (
-            (number << 3 | 2).to_bytes(1, "big")
-            if number < 16
-            else bytes([(number << 3 | 2) & 0x7F | 0x80, number >> 4])
-        )
-        connection.receive_data(v3_device.pack(b"\x08\x02\x10\x02" + head + bytes([len(payload)]) + payload))
+        head = varint(number << 3 | 2) + varint(len(payload))
+        connection.receive_data(v3_device.pack(b"\x08\x02\x10\x02" + head + payload))
     node, tensor = connection.next_event(), connection.next_event()
     assert isinstance(node, NodeReport)
     assert node.counters == ((1 << 31) + 5,)
