@@ -20,12 +20,11 @@ _PATIENCE = 1.0  # s before a bar appears
 
 
 def show_error(error: AiRunnerError, debug: bool = False, verbose: bool = False) -> None:
-    """What and where in one line, what to do in another; what was seen when asked for more."""
+    """What, where and what to do, in one line; what was seen when asked for more."""
     if debug:
         traceback.print_exception(error)
-    _say("error", error.message or type(error).__name__)
-    if error.hint:
-        _say(" hint", error.hint, prefix="")
+    message = error.message or type(error).__name__
+    _say("error", f"{message}; {error.hint}" if error.hint else message)
     for key, value in error.evidence.items() if verbose or debug else ():
         for line in str(value).splitlines() or [""]:
             _say(f" {key}", line, prefix="")
@@ -35,9 +34,8 @@ def show_internal_error(error: Exception, debug: bool) -> None:
     """An exception that nobody foresaw."""
     if debug:
         traceback.print_exception(error)
-    _say("error", f"internal error: {type(error).__name__}: {error}")
-    if not debug:
-        _say(" hint", "this is a fault of ai-runner; run again with --debug for the traceback", prefix="")
+    next_step = "" if debug else "; this is a fault of ai-runner, run again with --debug for the traceback"
+    _say("error", f"internal error: {type(error).__name__}: {error}{next_step}")
 
 
 def show_interruption() -> None:

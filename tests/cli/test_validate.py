@@ -89,7 +89,7 @@ def test_a_target_that_crashes(ai_runner: Any, report: Path) -> None:
         "validate", "-m", "fake:r", "-d", "fake:c?dies=2", "-d", "fake:same", "--random", 40, "--json", report
     )
     assert ended.code == 3
-    assert ended.err.splitlines() == ["ai-runner: error: the process died of SIGSEGV", " hint: see its log"]
+    assert ended.err.splitlines() == ["ai-runner: error: the process died of SIGSEGV; see its log"]
     assert "verdict    FAIL: 1 of 2 targets pass" in ended.out
     crashed, same = read(report)["targets"]
     assert (crashed["verdict"], same["verdict"]) == ("fail", "pass")
