@@ -143,8 +143,8 @@ class TensorPair:
             error = np.abs(exact_difference(real_reference, real_target))
             if tolerance.max_lsb is not None:
                 steps = error / step_size(self.reference, reference.ndim)
-                finite = steps[np.isfinite(steps)]
-                self._largest_lsb = max(self._largest_lsb, float(finite.max(initial=0.0)))
+                largest = float(np.max(steps, initial=0.0, where=np.isfinite(steps)))
+                self._largest_lsb = max(self._largest_lsb, largest)
                 within = steps <= tolerance.max_lsb + _LSB_SLACK
             else:
                 within = error <= tolerance.atol + tolerance.rtol * np.abs(real_reference.astype(np.float64))
