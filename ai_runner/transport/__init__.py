@@ -60,7 +60,7 @@ class Transport(ABC):
         """
         return None
 
-    @baudrate.setter
+    @baudrate.setter  # noqa: B027 (what has no rate need not override it)
     def baudrate(self, value: int) -> None:
         """Ignored where there is no rate."""
 
