@@ -1,4 +1,4 @@
-"""The system's C compiler makes the two shared libraries of a C-model."""
+"""The system's C compiler, and how it makes the shared libraries of a C-model."""
 
 from __future__ import annotations
 
@@ -39,8 +39,17 @@ def compile_library(
         HwIOError: the compiler failed; `evidence` has the command, the exit code and the last lines of stderr.
     """
     compiler = find_compiler(cc)
-    flags = _words(cflags if cflags is not None else os.environ.get("CFLAGS", DEFAULT_CFLAGS), "CFLAGS")
-    command = [*compiler, *flags, *_required_flags(), *sources, "-o", library, "-lm"]
+    flags = split_words(cflags if cflags is not None else os.environ.get("CFLAGS", DEFAULT_CFLAGS), "CFLAGS")
+    run_compiler([*compiler, *flags, *_required_flags(), *sources, "-o", library, "-lm"], folder, library)
+
+
+def run_compiler(command: Sequence[str], folder: Path, product: str) -> None:
+    """Runs a compiler in `folder`; `product` is what errors say it was to make.
+
+    Raises:
+        MissingRuntimeError: there is no such compiler.
+        HwIOError: it failed; `evidence` has the command, the exit code and the last lines of stderr.
+    """
     try:
         # The compiler's own words must be readable to whoever reads the error.
         result = subprocess.run(
@@ -54,15 +63,15 @@ def compile_library(
             check=False,
         )
     except OSError as error:
-        raise _missing(compiler[0], error.strerror or str(error)) from error
+        raise _missing(command[0], error.strerror or str(error)) from error
     except subprocess.TimeoutExpired as error:
         raise HwIOError(
-            f"{compiler[0]}: compiling {library} took longer than {_TIMEOUT_S} s",
+            f"{command[0]}: compiling {product} took longer than {_TIMEOUT_S} s",
             hint='try less optimisation, for instance CFLAGS="-O1"',
             evidence={"command": shlex.join(command)},
         ) from error
     if result.returncode != 0:
-        raise _failed(compiler[0], library, command, result)
+        raise _failed(command[0], product, command, result)
 
 
 def find_compiler(cc: str | None = None) -> list[str]:
@@ -75,7 +84,7 @@ def find_compiler(cc: str | None = None) -> list[str]:
     wanted = cc or os.environ.get("CC", "").strip()
     candidates = [wanted] if wanted else ["cc", "gcc", "clang"]
     for candidate in candidates:
-        words = _words(candidate, "CC")
+        words = split_words(candidate, "CC")
         path = shutil.which(words[0]) if words else None
         if path is not None:
             return [str(Path(path).absolute()), *words[1:]]
@@ -91,7 +100,12 @@ def _required_flags() -> list[str]:
     return flags
 
 
-def _words(text: str, what: str) -> list[str]:
+def split_words(text: str, what: str) -> list[str]:
+    """The words of a command line; `what` is where it is from.
+
+    Raises:
+        InvalidParamError: a quote is not closed.
+    """
     try:
         return shlex.split(text, posix=os.name == "posix")
     except ValueError as error:
@@ -108,11 +122,11 @@ def _missing(compiler: str, reason: str) -> MissingRuntimeError:
     )
 
 
-def _failed(compiler: str, library: str, command: Sequence[str], result: subprocess.CompletedProcess[str]) -> HwIOError:
+def _failed(compiler: str, product: str, command: Sequence[str], result: subprocess.CompletedProcess[str]) -> HwIOError:
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     first = next((line for line in lines if "error" in line), lines[-1] if lines else "no message")
     return HwIOError(
-        f"{compiler}: compiling {library} failed with exit code {result.returncode}: {first.strip()}",
+        f"{compiler}: compiling {product} failed with exit code {result.returncode}: {first.strip()}",
         hint="check CC and CFLAGS; the whole message is in the evidence",
         evidence={
             "command": shlex.join(command),

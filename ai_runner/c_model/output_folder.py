@@ -1,4 +1,4 @@
-"""The folder that a C-model is written to: complete or untouched, and never over somebody else's files."""
+"""The folder that C sources are written to: complete or untouched, and never over somebody else's files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,19 +18,31 @@ MANIFEST = "c_model.json"
 SCHEMA = "ai-runner/c-model/1"
 
 
+@dataclass(frozen=True)
+class OutputKind:
+    """How an output folder is known: the name of its manifest and what that says as `schema`."""
+
+    manifest: str
+    schema: str
+
+
+C_MODEL = OutputKind(MANIFEST, SCHEMA)
+
+
 @contextmanager
-def staged(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
+def staged(folder: Path, description: Mapping[str, Any], kind: OutputKind = C_MODEL) -> Iterator[Path]:
     """Yields an empty folder to write to; its files come to lie in `folder` when the block ends without an error.
 
     An earlier output in `folder` is replaced file by file, its manifest last; files of others in it stay.
 
     Args:
         description: what the manifest tells beside the list of files.
+        kind: an earlier output of another kind is somebody else's.
 
     Raises:
         InvalidParamError: `folder` is a file, holds files of somebody else, or cannot be written to.
     """
-    earlier = _earlier_files(folder)
+    earlier = _earlier_files(folder, kind)
     new_parents = [] if folder.exists() else _missing_parents(folder)
     # Within an existing folder, which may be on a file system of its own; else beside it, to appear at once.
     stage = (
@@ -42,8 +55,8 @@ def staged(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
         yield stage
         with _os_errors(folder):
             files = _files(stage)
-            _write_manifest(stage, files, description)
-            _move(stage, folder, files, earlier)
+            _write_manifest(stage, files, description, kind)
+            _move(stage, folder, [*files, kind.manifest], earlier)
         done = True
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -66,7 +79,7 @@ def _os_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _earlier_files(folder: Path) -> list[str]:
+def _earlier_files(folder: Path, kind: OutputKind) -> list[str]:
     """The files of an earlier output in `folder`; raises where it is anything but that, empty or absent."""
     if not os.path.lexists(folder):
         return []
@@ -76,15 +89,15 @@ def _earlier_files(folder: Path) -> list[str]:
         if not any(folder.iterdir()):
             return []
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = manifest["files"] if manifest["schema"] == SCHEMA else None
+        manifest = json.loads((folder / kind.manifest).read_text(encoding="utf-8"))
+        files = manifest["files"] if manifest["schema"] == kind.schema else None
     except (OSError, ValueError, KeyError, TypeError):
         files = None
     if not isinstance(files, list) or not all(isinstance(file, str) and _is_inside(file) for file in files):
         raise InvalidParamError(
             f"{folder}: holds files that are no earlier output of this command",
             hint="choose an empty or new folder with --out",
-            evidence={"looked_for": MANIFEST},
+            evidence={"looked_for": kind.manifest},
         )
     return files
 
@@ -100,9 +113,9 @@ def _files(stage: Path) -> list[str]:
     return sorted(path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file())
 
 
-def _write_manifest(stage: Path, files: list[str], description: Mapping[str, Any]) -> None:
-    manifest = {"schema": SCHEMA, **description, "files": [*files, MANIFEST]}
-    (stage / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+def _write_manifest(stage: Path, files: list[str], description: Mapping[str, Any], kind: OutputKind) -> None:
+    manifest = {"schema": kind.schema, **description, "files": [*files, kind.manifest]}
+    (stage / kind.manifest).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def _move(stage: Path, folder: Path, files: list[str], earlier: list[str]) -> None:
@@ -115,8 +128,8 @@ def _move(stage: Path, folder: Path, files: list[str], earlier: list[str]) -> No
                 f"{folder / file}: would be overwritten, and is not of an earlier output",
                 hint="move it away or choose another folder with --out",
             )
-    for file in [*files, MANIFEST]:
+    for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (stage / file).replace(folder / file)
-    for file in set(earlier) - {*files, MANIFEST}:
+    for file in set(earlier) - set(files):
         (folder / file).unlink(missing_ok=True)
