@@ -21,8 +21,9 @@ TRANSPORT = 1
 DRIVERS = 2
 RUNNER = 3
 JUDGES = 4
-REPORT = 5
-FACE = 6
+IMAGES = 5
+REPORT = 6
+FACE = 7
 FLOORS = {
     GROUND: {
         *("compat_dict", "deadline", "descriptor", "driver", "errors", "firmware_proto", "io_tensor", "model"),
@@ -32,6 +33,7 @@ FLOORS = {
     DRIVERS: {"drivers"},
     RUNNER: {"isolation", "registry", "runner"},
     JUDGES: {"bench", "c_model", "compare", "data", "edge_impulse"},
+    IMAGES: {"firmware"},
     REPORT: {"report"},
     FACE: {"cli", "pytest_plugin"},
 }

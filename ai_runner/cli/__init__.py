@@ -21,6 +21,7 @@ VERBS = {
     "run": "ai_runner.cli.run",
     "drivers": "ai_runner.cli.drivers",
     "c-model": "ai_runner.cli.c_model",
+    "firmware": "ai_runner.cli.firmware",
 }
 
 # What a shell reports for a process that the signal ended (128 + number): neither a verdict nor a fault.

@@ -1,0 +1,83 @@
+"""The ports of the firmware: with what each is compiled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai_runner.c_model.compiler import find_compiler, run_compiler, split_words
+from ai_runner.errors import MissingRuntimeError
+
+ARM_COMPILER = "arm-none-eabi-gcc"
+# What the exactness of the kernels depends on, whatever else is asked for.
+_EXACT = ("-std=c99", "-fno-fast-math", "-ffp-contract=off")
+_WHOLE_PROGRAM = ("-ffunction-sections", "-fdata-sections")
+_CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
+
+
+@dataclass(frozen=True)
+class Port:
+    """Where the firmware runs.
+
+    Attributes:
+        binary: name of what is linked.
+        cflags: default of the flags that a caller may choose.
+        flags: flags that are always given.
+    """
+
+    name: str
+    binary: str
+    cflags: str
+    flags: tuple[str, ...]
+
+    def find_compiler(self, cc: str | None = None) -> list[str]:
+        """The command of the compiler; `cc` overrides the port's own ($CC on the host).
+
+        Raises:
+            MissingRuntimeError: it is not installed.
+            InvalidParamError: `cc` cannot be split into words.
+        """
+        if self.name == "host" or cc:
+            return find_compiler(cc)
+        path = shutil.which(ARM_COMPILER)
+        if path is None:
+            raise MissingRuntimeError(
+                f"port {self.name} needs {ARM_COMPILER}, which is not installed",
+                hint="sudo apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
+                evidence={"compiler": ARM_COMPILER},
+            )
+        return [path]
+
+    def link(
+        self, folder: Path, sources: Sequence[str], includes: Sequence[str], compiler: Sequence[str], cflags: str | None
+    ) -> None:
+        """Compiles `sources` of `folder` into `binary` there.
+
+        Raises:
+            MissingRuntimeError: the compiler is gone.
+            InvalidParamError: `cflags` cannot be split into words.
+            HwIOError: the compiler failed.
+        """
+        if cflags is None:
+            cflags = os.environ.get("CFLAGS", self.cflags) if self.name == "host" else self.cflags
+        flags = [*split_words(cflags, "CFLAGS"), *_EXACT, *self.flags, *(f"-I{include}" for include in includes)]
+        run_compiler([*compiler, *flags, *sources, "-o", self.binary, "-lm"], folder, self.binary)
+
+
+PORTS = {
+    "host": Port("host", "firmware", "-O3", ()),
+    "stm32f405": Port(
+        "stm32f405",
+        "firmware.elf",
+        "-O2",
+        (
+            *_CORTEX_M4F,
+            *_WHOLE_PROGRAM,
+            *("-nostartfiles", "--specs=nosys.specs", "-Wl,--gc-sections"),
+            *("-T", "src/ports/stm32f405/stm32f405.ld"),
+        ),
+    ),
+}
