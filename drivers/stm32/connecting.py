@@ -1,0 +1,307 @@
+"""From a descriptor to a board that is synchronised: ports, baud rates, alignment, the first SYNC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ai_runner.deadline import Deadline
+from ai_runner.descriptor import Descriptor
+from ai_runner.drivers.stm32.alignment import AlignedPort, Aligner
+from ai_runner.drivers.stm32.diagnosis import explain, no_board
+from ai_runner.drivers.stm32.evidence import Attempt, PortEvidence
+from ai_runner.drivers.stm32.protocol import (
+    DIALECTS,
+    NEED_DATA,
+    Connection,
+    ProtocolError,
+    State,
+    Sync,
+    SyncReply,
+    UnsupportedDialectError,
+)
+from ai_runner.errors import HwIOError, InvalidParamError, LinkTimeoutError
+from ai_runner.transport import Transport
+from ai_runner.transport.opening import open_transport
+from ai_runner.transport.port_list import holders
+from ai_runner.transport.serial_port import PortBusyError
+from ai_runner.transport.st_usb import candidates, kind_of
+
+BAUDRATES = (115200, 921600, 460800, 230400)
+# ST's relay script listens here, and ST's client looks here, where nothing else is said.
+RELAY_HOST, RELAY_PORT = "localhost", 10000
+
+_TIMEOUT = 20.0  # s for all ports together
+_RECOVERY_TIMEOUT = 60.0
+_PATIENCE = 0.8  # s that a busy port is tried again: services of the system look into a port that has just come
+_SYNC_WAIT = 1.0  # s
+_READ_SIZE = 4096
+
+OPTIONS = {
+    "baudrate": "Bd; default: 115200, 921600, 460800 and 230400 are tried",
+    "dialect": f"accept only this one: {', '.join(d.name for d in DIALECTS)}, or the start of a name (v3)",
+    "timeout": f"seconds for finding the board, default {_TIMEOUT:.0f}, with recover=1 {_RECOVERY_TIMEOUT:.0f}",
+    "recover": "1: try everything to bring back a silent board, for as long as the timeout allows",
+}
+
+
+@dataclass(frozen=True)
+class LinkOptions:
+    """What a descriptor and the keywords of connect() say about connecting.
+
+    Attributes:
+        address: of the transport; '' means: look for a board of ST.
+        bauds: to try, in this order; one when it was given.
+        dialect: start of the name of the one wanted; '' for any.
+        timeout: s.
+        recover: try everything.
+    """
+
+    address: str
+    bauds: tuple[int, ...]
+    dialect: str
+    timeout: float
+    recover: bool
+
+    @classmethod
+    def of(cls, descriptor: Descriptor, keywords: Mapping[str, Any]) -> LinkOptions:
+        """Reads them.
+
+        Raises:
+            InvalidParamError: a value that is not possible.
+        """
+        baudrate = descriptor.integer("baudrate", int(keywords.get("baudrate") or 0), 1, 12_000_000)
+        dialect = descriptor.options.get("dialect", "")
+        if dialect and not any(known.name.startswith(dialect) for known in DIALECTS):
+            raise InvalidParamError(
+                f"{descriptor}: there is no dialect {dialect!r}",
+                hint=f"known are {', '.join(known.name for known in DIALECTS)}",
+            )
+        return cls(
+            relay_address(descriptor.address) if descriptor.scheme == "socket" else descriptor.address,
+            (baudrate,) if baudrate else BAUDRATES,
+            dialect,
+            _seconds(descriptor, keywords),
+            descriptor.choice("recover", ("0", "1"), "0") == "1",
+        )
+
+
+def relay_address(address: str) -> str:
+    """``host:port`` of a relay as a URL; either may be missing, as with ST's client."""
+    host, colon, port = address.rpartition(":")
+    if not colon or host.endswith(":"):  # one word, or an IPv6 address without a port
+        host, port = (host, port) if not colon else (address, "")
+        if port.isdigit():
+            host = ""
+        else:
+            host, port = host or port, ""
+    host = host or RELAY_HOST
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    return f"socket://{host}:{port or RELAY_PORT}"
+
+
+def establish(descriptor: Descriptor, keywords: Mapping[str, Any], deadline: Deadline) -> tuple[Transport, Connection]:
+    """Finds the board that `descriptor` means.
+
+    Args:
+        descriptor: ``serial:`` or ``socket:``; without an address, ports of ST are tried one after the other.
+        keywords: `baudrate` (Bd), `timeout` (s), `transport`: an open line to use instead, which stays the caller's.
+        deadline: for all of it, besides the timeout.
+
+    Returns:
+        The open transport, and a connection in state READY, whose dialect is known.
+
+    Raises:
+        InvalidParamError: an option or an address that is not possible.
+        LinkTimeoutError: nothing that can be talked to has answered; `evidence` has a `PortEvidence` for every port.
+        HwIOError: no port could be opened; with the same evidence.
+    """
+    options = LinkOptions.of(descriptor, keywords)
+    remaining = deadline.remaining()
+    total = Deadline(options.timeout if remaining is None else min(options.timeout, remaining))
+    given: Transport | None = keywords.get("transport")
+    tried: list[PortEvidence] = []
+    for seen in [PortEvidence(given.describe())] if given else _ports(options):
+        tried.append(seen)
+        found = _try_port(seen, options, total.remaining() or 0.0, given)
+        if found is not None:
+            return found
+    for seen in tried:
+        explain(seen)
+    raise no_board(tried, str(descriptor))
+
+
+def align(transport: Transport, deadline: Deadline, *, bauds: Sequence[int] = (), recover: bool = False) -> AlignedPort:
+    """Brings a board on an open line to rest.
+
+    Args:
+        transport: its rate is changed where it has one.
+        deadline: for all of it.
+        bauds: to try, one when it is known; none: leave the rate as it is.
+        recover: try everything at every rate, until the deadline.
+
+    Raises:
+        LinkTimeoutError: none has answered; `evidence` has a `PortEvidence`.
+        UnsupportedDialectError: it speaks another protocol.
+        LinkLostError: the line is gone.
+    """
+    seen = PortEvidence(transport.describe())
+    aligned = _align(transport, deadline, bauds, recover, seen)
+    if aligned is None:
+        explain(seen)
+        raise no_board([seen], seen.port)
+    return aligned
+
+
+def realign(transport: Transport, connection: Connection, deadline: Deadline) -> Connection:
+    """Brings a board back after a fault, on the same line.
+
+    Args:
+        connection: the failed or interrupted one; tells the framing and the last request.
+        deadline: a board that is busy with a run answers when that is over.
+
+    Returns:
+        A new connection, in state READY, with small packets: say GetSystemInfo again.
+
+    Raises:
+        LinkTimeoutError, LinkLostError, ProtocolError: it did not come back.
+    """
+    seen = PortEvidence(transport.describe())
+    attempt = Attempt(transport.baudrate)
+    seen.attempts.append(attempt)
+    aligner = Aligner(transport, deadline, attempt, connection.reqid)
+    try:
+        aligner.drain()
+        known = connection.dialect
+        aligned = aligner.resume(known.header_bytes, connection.packet_size) if known is not None else None
+        while aligned is None:
+            aligned = aligner.recover(thorough=True)
+    except LinkTimeoutError as error:
+        explain(seen)
+        raise no_board([seen], seen.port) from error
+    return _synchronised(transport, aligned, deadline)
+
+
+def _try_port(
+    seen: PortEvidence, options: LinkOptions, seconds: float, given: Transport | None
+) -> tuple[Transport, Connection] | None:
+    transport = given
+    try:
+        transport = given or open_transport(seen.port, options.bauds[0], Deadline(min(seconds, _patience(seen.port))))
+        deadline = transport.deadline(seconds)
+        aligned = _align(transport, deadline, options.bauds, options.recover, seen)
+        if aligned is not None and _is_wanted(aligned, options, seen):
+            return transport, _synchronised(transport, aligned, deadline)
+    except InvalidParamError:
+        _close(transport, given)
+        raise
+    except (HwIOError, ProtocolError) as error:
+        _note(seen, error)
+    except BaseException:
+        _close(transport, given)
+        raise
+    _close(transport, given)
+    if not seen.problem:
+        seen.holders = _others(seen.port)
+    return None
+
+
+def _align(
+    transport: Transport, deadline: Deadline, bauds: Sequence[int], recover: bool, seen: PortEvidence
+) -> AlignedPort | None:
+    """Step 2 of the procedure at every rate; the rest where the rate is given, where bytes came back, or on request."""
+    rates = tuple(bauds) if transport.baudrate is not None and bauds else (transport.baudrate,)
+    reqid = 0
+    for rate in rates:
+        attempt = Attempt(rate)
+        seen.attempts.append(attempt)
+        aligner = _at(transport, deadline, attempt, reqid)
+        aligner.drain()
+        aligned = aligner.probe()
+        if aligned is not None:
+            return aligned
+        reqid += 1
+    for attempt in sorted(seen.attempts, key=lambda a: -a.answered):
+        if recover or len(rates) == 1 or attempt.answered:
+            aligner = _at(transport, deadline, attempt, reqid)
+            aligned = aligner.recover(recover)
+            if aligned is not None:
+                return aligned
+    return None
+
+
+def _at(transport: Transport, deadline: Deadline, attempt: Attempt, reqid: int) -> Aligner:
+    if attempt.baudrate is not None:
+        transport.baudrate = attempt.baudrate
+    return Aligner(transport, deadline, attempt, reqid)
+
+
+def _synchronised(transport: Transport, aligned: AlignedPort, deadline: Deadline) -> Connection:
+    connection = Connection(aligned.header_bytes, reqid=aligned.reqid)
+    remaining = deadline.remaining()
+    until = transport.deadline(_SYNC_WAIT if remaining is None else min(_SYNC_WAIT, remaining))
+    transport.write(connection.send(Sync()), until)
+    while connection.state is not State.READY or connection.busy:
+        event = connection.next_event()
+        if event is NEED_DATA:
+            data = transport.read(_READ_SIZE, until)
+            if not data:
+                raise LinkTimeoutError(f"{transport.describe()}: the board has answered once, then no more")
+            connection.receive_data(data)
+        elif isinstance(event, SyncReply):
+            continue
+    return connection
+
+
+def _is_wanted(aligned: AlignedPort, options: LinkOptions, seen: PortEvidence) -> bool:
+    name = aligned.reply.dialect.name
+    if name.startswith(options.dialect):
+        return True
+    seen.attempts[-1].refusal = f"the board speaks {name}, and {options.dialect} is asked for"
+    return False
+
+
+def _ports(options: LinkOptions) -> list[PortEvidence]:
+    if options.address:
+        return [PortEvidence(options.address)]
+    return [PortEvidence(port.device, f"{kind_of(port)} {port.serial_number}".strip()) for port in candidates()]
+
+
+def _patience(port: str) -> float:
+    return float("inf") if "://" in port else _PATIENCE
+
+
+def _note(seen: PortEvidence, error: HwIOError | ProtocolError) -> None:
+    if isinstance(error, UnsupportedDialectError):
+        return  # stands in the attempt
+    if isinstance(error, LinkTimeoutError) and seen.attempts:
+        seen.attempts[-1].steps.append("out of time")
+        return
+    seen.problem, seen.cause, seen.next_step = error.message, error.message, error.hint
+    if isinstance(error, PortBusyError):
+        seen.holders = _others(seen.port)
+        if seen.holders:
+            seen.cause = seen.problem = f"{seen.port} is in use by {', '.join(seen.holders)}"
+
+
+def _others(port: str) -> tuple[str, ...]:
+    return () if "://" in port else tuple(str(holder) for holder in holders(port))
+
+
+def _close(transport: Transport | None, given: Transport | None) -> None:
+    if transport is not None and given is None:
+        transport.close()
+
+
+def _seconds(descriptor: Descriptor, keywords: Mapping[str, Any]) -> float:
+    default = _RECOVERY_TIMEOUT if descriptor.options.get("recover") == "1" else _TIMEOUT
+    text = descriptor.options.get("timeout", keywords.get("timeout") or default)
+    try:
+        seconds = float(text)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 < seconds <= 86400:
+        raise InvalidParamError(f"{descriptor}: timeout={text!r} is not a number of seconds up to a day")
+    return seconds
