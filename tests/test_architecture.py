@@ -27,7 +27,7 @@ FACE = 7
 FLOORS = {
     GROUND: {
         *("compat_dict", "deadline", "descriptor", "driver", "errors", "firmware_proto", "io_tensor", "model"),
-        *("profile", "quantization", "tensor_format", "tflite_model"),
+        *("memory_image", "profile", "quantization", "st_node_types", "tensor_format", "tflite_model"),
     },
     TRANSPORT: {"transport"},
     DRIVERS: {"drivers"},
@@ -45,6 +45,7 @@ OPEN_FLOORS = {GROUND, TRANSPORT, RUNNER}
 LIBRARIES = {
     "tflite_model": {"flatbuffers"},
     "firmware_proto": {"google"},
+    "memory_image": {"intelhex"},
     "transport": {"serial"},
     "drivers.c_library": set[str](),
     "drivers.stm32": {"google"},

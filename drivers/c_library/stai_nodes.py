@@ -19,7 +19,6 @@ from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.c_library import stai_abi as abi
 from ai_runner.drivers.c_library.image import NativeFunction
 from ai_runner.drivers.c_library.node_observer import NodeObserver, TensorAt
-from ai_runner.drivers.c_library.node_types import node_type
 from ai_runner.drivers.c_library.tensors import (
     MAX_NODES,
     MAX_TENSORS,
@@ -31,6 +30,7 @@ from ai_runner.drivers.c_library.tensors import (
 )
 from ai_runner.errors import InvalidModelError
 from ai_runner.model import NodeInfo, TensorInfo, TensorRole
+from ai_runner.st_node_types import node_type
 
 _MS = 1e-6  # of a nanosecond
 _MAX_TENSOR_INDEX = 1 << 20

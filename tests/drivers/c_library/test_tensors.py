@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ai_runner.drivers.c_library.legacy_abi import channels_last, error_text
-from ai_runner.drivers.c_library.node_types import node_type
 from ai_runner.drivers.c_library.stai_abi import code_text, flags_text
 from ai_runner.drivers.c_library.tensors import (
     quantization_of,
@@ -17,6 +16,7 @@ from ai_runner.drivers.c_library.tensors import (
 from ai_runner.errors import InvalidModelError
 from ai_runner.model import TensorInfo, TensorRole
 from ai_runner.quantization import Quantization
+from ai_runner.st_node_types import node_type
 
 FLOAT32, INT8, Q7, BITS, FOUR_BITS = 0x08821040, 0x00840440, 0x00840447, 0x008400C0, 0x00840240
 

@@ -1,6 +1,7 @@
-"""Names of the operator numbers that both C APIs report: 0x100 + n without, 0x180 + n with state.
+"""Names of the operator numbers that ST's runtime reports, in its C APIs and through its firmware.
 
-The numbers are those of the public runtime headers 2.2 and 4.0. Names are cosmetic, the number is what identifies.
+The numbers are 0x100 + n without, 0x180 + n with state, as in the public runtime headers 2.2 and 4.0. Names are
+cosmetic, the number is what identifies.
 """
 
 from __future__ import annotations
