@@ -20,6 +20,8 @@ VERBS = {
     "info": "ai_runner.cli.info",
     "run": "ai_runner.cli.run",
     "drivers": "ai_runner.cli.drivers",
+    "ports": "ai_runner.cli.ports",
+    "doctor": "ai_runner.cli.doctor",
     "c-model": "ai_runner.cli.c_model",
     "firmware": "ai_runner.cli.firmware",
 }
