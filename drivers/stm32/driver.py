@@ -1,0 +1,221 @@
+"""`serial:` and `socket:`: an STM32 board with ST's aiValidation firmware, whatever its dialect."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from ai_runner.deadline import Deadline
+from ai_runner.descriptor import Descriptor
+from ai_runner.driver import AiRunnerCallback, Array, Driver
+from ai_runner.drivers.stm32 import connecting
+from ai_runner.drivers.stm32.board import Board, read_board
+from ai_runner.drivers.stm32.description import model_info, runtime_number, time_source
+from ai_runner.drivers.stm32.execution import Execution, ServedModel
+from ai_runner.drivers.stm32.expectation import check_expected, expected_hash
+from ai_runner.drivers.stm32.extension import extend
+from ai_runner.drivers.stm32.link import Link
+from ai_runner.drivers.stm32.protocol import Disconnect, Sync
+from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE
+from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidParamError, LinkLostError, NotConnectedError
+from ai_runner.model import Mode, ModelInfo
+from ai_runner.profile import RunResult
+
+_log = logging.getLogger(__name__)
+
+_REALIGN_TIMEOUT = 10.0  # s for bringing a board back before the next command
+_LEAVE_TIMEOUT = 2.0  # s for bringing it back when nobody waits for it any more
+
+
+class Stm32Driver(Driver):
+    """A board on a serial line, behind a relay, or whatever `transport` leads to.
+
+    Keyword arguments of connect():
+        baudrate: Bd, as the option.
+        timeout: s, as the option.
+        io_hw_log: log every byte at level DEBUG.
+        transport: an open `ai_runner.transport.Transport` to use instead of a port; it stays the caller's.
+
+    After a fault the next command first brings the board back on the same line. A run that is interrupted (Ctrl-C)
+    leaves the board at rest.
+    """
+
+    OPTIONS: ClassVar[Mapping[str, str]] = {
+        **connecting.OPTIONS,
+        "timeout": "seconds for finding the board (default: 20), and that it may be silent (5, in a run 60)",
+        "expect": "hash or .tflite of the model that has to be on the board",
+    }
+    KEYWORDS: ClassVar[frozenset[str]] = frozenset({"baudrate", "timeout", "io_hw_log", "transport"})
+    MODES: ClassVar[Mode] = Mode.CONST_VALUE | Mode.PERF_ONLY
+
+    def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:
+        super().__init__(descriptor, **keywords)
+        options = connecting.LinkOptions.of(descriptor, self.keywords)
+        is_given = "timeout" in descriptor.options or "timeout" in self.keywords
+        self._silence = options.timeout if is_given else None
+        self._link: Link | None = None
+        self._board: Board | None = None
+        self._models: dict[str, ServedModel] = {}
+        self._running = threading.Lock()
+        self._close_wanted = False
+
+    def open(self, deadline: Deadline) -> None:
+        """Finds the board, synchronises with it and asks for its models; see `Driver.open`.
+
+        Raises:
+            InvalidModelError: the board has no model, or not the expected one.
+        """
+        self.close()
+        expected = self.descriptor.options.get("expect", "")
+        wanted = expected_hash(expected) if expected else ""
+        transport, connection = connecting.establish(self.descriptor, self.keywords, deadline)
+        self._link = Link(transport, connection, self._silence, bool(self.keywords.get("io_hw_log")))
+        try:
+            self._board = board = read_board(self._link)
+            self._models = {model.name: _served(board, i) for i, model in enumerate(board.models)}
+            if wanted:
+                infos = [model.info for model in self._models.values()]
+                check_expected(infos, wanted, expected, transport.describe())
+        except BaseException:
+            self.close()
+            raise
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the models, in the order of the board."""
+        self._connected()
+        return tuple(self._models)
+
+    def info(self, name: str) -> ModelInfo:
+        """Description of a model; see `Driver.info`."""
+        return self._model(name).info
+
+    def invoke(
+        self, name: str, inputs: Sequence[Array], mode: Mode = Mode.IO_ONLY, callback: AiRunnerCallback | None = None
+    ) -> RunResult:
+        """Runs a batch; see `Driver.invoke`.
+
+        Raises:
+            InvalidModelError: the board refused the run, or has other models than when it was opened.
+            InvalidMsgError: the board broke the protocol.
+            InvalidParamError: a command of this connection is going on, in a callback or another thread.
+        """
+        model = self._model(name)
+        with self._at_rest() as link:
+            return Execution(link, model, inputs, mode, callback).run()
+
+    def extension(self, name: str | None, **command: Any) -> Any:
+        """Memory, Intel HEX files and self-tests, as `ai_runner.drivers.stm32.extension` describes."""
+        if "cmd" not in command:
+            return False
+        capabilities = next(iter(self._models.values())).info.runtime.capabilities if self._models else ()
+        with self._at_rest() as link:
+            return extend(link, capabilities, command)
+
+    def close(self) -> None:
+        """Leaves the board at rest and in small packets, and the port; from a callback, when its run has ended."""
+        if not self._running.acquire(blocking=False):
+            self._close_wanted = True
+            return
+        try:
+            self._close_wanted = False
+            link, self._link, self._board = self._link, None, None
+            self._models = {}
+            if link is not None:
+                try:
+                    self._leave(link)
+                finally:
+                    if "transport" not in self.keywords:
+                        link.transport.close()
+        finally:
+            self._running.release()
+
+    def describe(self) -> str:
+        """One line: line, dialect, device."""
+        if self._link is None or not self._models:
+            return super().describe()
+        info = next(iter(self._models.values())).info
+        return f"{self._link.transport.describe()}, {info.runtime.protocol}, {info.device.desc}"
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _connected(self) -> Link:
+        if self._link is None:
+            raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
+        return self._link
+
+    def _model(self, name: str) -> ServedModel:
+        self._connected()
+        if name not in self._models:
+            raise InvalidParamError(f"{self.descriptor}: no model {name!r}", hint=f"models: {', '.join(self._models)}")
+        return self._models[name]
+
+    @contextmanager
+    def _at_rest(self) -> Iterator[Link]:
+        """The link for one command, at rest before, and after an interrupt at rest again."""
+        if not self._running.acquire(blocking=False):
+            raise InvalidParamError(
+                f"{self.descriptor}: asked while a run is going on", hint="use a connection of its own for each board"
+            )
+        try:
+            link = self._connected()
+            if not link.at_rest:
+                self._bring_back(link, _REALIGN_TIMEOUT)
+            try:
+                yield link
+            except Exception:
+                raise  # the next command brings the board back: this one ends within its deadline
+            except BaseException:
+                self._bring_back_quietly(link)
+                raise
+        finally:
+            self._running.release()
+            if self._close_wanted:
+                self.close()
+
+    def _bring_back(self, link: Link, seconds: float) -> None:
+        """Aligns the line again and goes on with the same board."""
+        deadline = link.transport.deadline(seconds)
+        link.resume(connecting.realign(link.transport, link.connection, deadline))
+        _log.info("%s: synchronised again", link.transport.describe())
+        if read_board(link).models != (self._board.models if self._board else ()):
+            raise InvalidModelError(
+                f"{link.transport.describe()}: the board has other models than before", hint="connect again"
+            )
+
+    def _bring_back_quietly(self, link: Link) -> None:
+        """Before an interrupt goes on: the board at rest, where that takes no long."""
+        try:
+            if not link.at_rest:
+                self._bring_back(link, _LEAVE_TIMEOUT)
+        except AiRunnerError as error:
+            _log.debug("the board is left as it is: %s", error)
+
+    def _leave(self, link: Link) -> None:
+        try:
+            if not link.at_rest:
+                deadline = link.transport.deadline(_LEAVE_TIMEOUT)
+                link.resume(connecting.realign(link.transport, link.connection, deadline))
+            if link.connection.packet_size != PACKET_SIZE:
+                dialect = link.connection.dialect
+                if dialect is not None and dialect.version >= (3, 2):
+                    link.say(Disconnect())
+                else:
+                    link.answer(Sync())
+        except LinkLostError:
+            pass  # nobody is there to be left
+        except AiRunnerError as error:
+            _log.debug("the board is left as it is: %s", error)
+
+
+def _served(board: Board, index: int) -> ServedModel:
+    desc = board.models[index]
+    return ServedModel(
+        desc=desc,
+        info=model_info(desc, board.sync, board.system),
+        source=time_source(desc),
+        runtime=runtime_number(desc, board.sync),
+        constant_on_board=board.sync.dialect.family == "v3",
+    )

@@ -1,0 +1,220 @@
+"""Batches of one model over a link, sample by sample: the board keeps no batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+from ai_runner.driver import AiRunnerCallback, Array
+from ai_runner.drivers.stm32.link import Link
+from ai_runner.drivers.stm32.nodes import NodeCollector, counter_type_name
+from ai_runner.drivers.stm32.protocol import (
+    InputWanted,
+    LogMessage,
+    ModelDescription,
+    NodeReport,
+    Refused,
+    Run,
+    RunReport,
+    SendTensor,
+    Tensor,
+)
+from ai_runner.drivers.stm32.protocol.codes import ErrorCode
+from ai_runner.drivers.stm32.tensors import Receiver, wire_samples
+from ai_runner.errors import InvalidModelError, InvalidMsgError
+from ai_runner.model import Mode, ModelInfo
+from ai_runner.profile import RunResult, TimeSource
+
+_MS = 1e3  # of a second
+_IO_ONLY = Mode.IO_ONLY
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model of the board.
+
+    Attributes:
+        desc: as the board describes it.
+        info: as AiRunner does.
+        source: whose clock its times come from.
+        runtime: `codes.Runtime`.
+        constant_on_board: whether the board itself can repeat one element, and run without sending outputs (v3).
+    """
+
+    desc: ModelDescription
+    info: ModelInfo
+    source: TimeSource
+    runtime: int
+    constant_on_board: bool
+
+
+@dataclass
+class _Reports:
+    """What the samples of a batch measured."""
+
+    durations: list[float] = field(default_factory=list)
+    exec_times: list[float] = field(default_factory=list)
+    counters: list[tuple[int, ...]] = field(default_factory=list)
+    counter_type: int = 0
+    stack: int | None = None
+    heap: int | None = None
+    unmeasured: bool = False
+
+    def add(self, report: RunReport, nodes_ms: float | None, host_ms: float) -> None:
+        spent = report.duration if nodes_ms is None else nodes_ms
+        self.unmeasured = self.unmeasured or spent is None
+        self.durations.append(host_ms if spent is None else spent)
+        if report.counters:
+            self.counters.append(report.counters)
+            self.counter_type = report.counter_type
+        self.stack = _largest(self.stack, report.stack_used)
+        self.heap = _largest(self.heap, report.heap_used)
+
+
+class Execution:
+    """One batch.
+
+    Args:
+        link: at rest.
+        model: what runs.
+        inputs: as `Driver.invoke` gets them.
+        mode: of PER_LAYER, PER_LAYER_WITH_DATA, CONST_VALUE, PERF_ONLY and DEBUG.
+        callback: called around samples and nodes.
+    """
+
+    def __init__(
+        self, link: Link, model: ServedModel, inputs: Sequence[Array], mode: Mode, callback: AiRunnerCallback | None
+    ) -> None:
+        self._link = link
+        self._model = model
+        self._mode = mode
+        self._callback = callback
+        self._batch = len(inputs[0]) if inputs else 1
+        on_board = model.constant_on_board
+        constant = bool(mode & (Mode.CONST_VALUE | Mode.PERF_ONLY)) and on_board
+        self._perf_only = Mode.PERF_ONLY in mode
+        if Mode.CONST_VALUE in mode and not on_board:
+            inputs = [_repeated(array) for array in inputs]
+        self._descs = model.desc.inputs
+        tensors = zip(inputs, model.info.inputs, self._descs, strict=True)
+        self._feed = [wire_samples(array, info, desc, constant) for array, info, desc in tensors]
+        infos = () if self._perf_only else model.info.outputs
+        self._outputs = [Receiver(info, self._batch) for info in infos]
+        per_layer = Mode.PER_LAYER in mode or Mode.PER_LAYER_WITH_DATA in mode
+        self._nodes = NodeCollector(model.runtime, self._batch, callback) if per_layer else None
+        first = Run(
+            name=model.desc.name,
+            per_layer=per_layer,
+            with_data=Mode.PER_LAYER_WITH_DATA in mode and not (self._perf_only and on_board),
+            const_value=constant,
+            perf_only=self._perf_only and on_board,
+            debug=Mode.DEBUG in mode and on_board,
+            first_sample=True,
+        )
+        self._first = first
+        self._later = replace(first, first_sample=False) if self._batch > 1 else first
+
+    def run(self) -> RunResult:
+        """Runs all samples; see `Driver.invoke`."""
+        begin = perf_counter()
+        reports, callback = _Reports(), self._callback
+        for sample in range(self._batch):
+            start = perf_counter()
+            if callback is not None:
+                callback.on_sample_begin(sample)
+            before = perf_counter()
+            report = self._sample(sample)
+            nodes_ms = None if self._nodes is None else self._nodes.end_sample()
+            reports.add(report, nodes_ms, (perf_counter() - before) * _MS)
+            if self._nodes is not None and self._nodes.failure is not None:
+                raise self._nodes.failure
+            go_on = True
+            if callback is not None:
+                outputs = [receiver.array[sample : sample + 1] for receiver in self._outputs]
+                go_on = callback.on_sample_end(sample, outputs, {"dur": reports.durations[-1]}) is not False
+            reports.exec_times.append((perf_counter() - start) * _MS)
+            if not go_on:
+                break
+        return self._result(reports, (perf_counter() - begin) * _MS)
+
+    def _sample(self, sample: int) -> RunReport:
+        link, nodes, feed = self._link, self._nodes, self._feed
+        report: RunReport | None = None
+        outputs = 0
+        if nodes is not None:
+            nodes.begin_sample(sample)
+        for event in link.ask(self._later if sample else self._first):
+            if isinstance(event, InputWanted):
+                if event.index >= len(feed):
+                    raise InvalidMsgError(f"the board wants input {event.index} of {len(feed)}", retryable=True)
+                link.say(SendTensor(feed[event.index][sample], self._descs[event.index]))
+            elif isinstance(event, Tensor):
+                if report is None and nodes is not None:
+                    nodes.tensor(event)
+                elif not self._perf_only:
+                    self._output(outputs).take(sample, event.data)
+                    outputs += 1
+            elif isinstance(event, RunReport):
+                report = event
+            elif isinstance(event, NodeReport):
+                if nodes is None:
+                    raise InvalidMsgError("the board reports a node that was not asked for", retryable=True)
+                nodes.node(event)
+            elif isinstance(event, LogMessage):
+                if nodes is not None:
+                    nodes.log(event)
+            elif isinstance(event, Refused):
+                self._refused(event)
+        if report is None or outputs < len(self._outputs):
+            raise InvalidMsgError(
+                f"the board sent {outputs} of {len(self._outputs)} outputs of '{self._model.info.name}'", retryable=True
+            )
+        return report
+
+    def _output(self, index: int) -> Receiver:
+        if index >= len(self._outputs):
+            raise InvalidMsgError(f"the board sends more than {len(self._outputs)} outputs", retryable=True)
+        return self._outputs[index]
+
+    def _refused(self, event: Refused) -> None:
+        known = event.error in tuple(ErrorCode)
+        error = f"{ErrorCode(event.error).name} ({event.error})" if known else f"error {event.error}"
+        raise InvalidModelError(
+            f"{self._link.transport.describe()}: the board refused to run '{self._model.info.name}': {error}",
+            hint="its log (level INFO) may say why",
+            evidence={"error": event.error, "param": event.param},
+        )
+
+    def _result(self, reports: _Reports, host_duration: float) -> RunResult:
+        done = len(reports.durations)
+        arrays = (receiver.array for receiver in self._outputs)
+        source = TimeSource.HOST if reports.unmeasured else self._model.source
+        warnings = ("the board measured no time: durations are the host's, transfer included",)
+        return RunResult(
+            info=self._model.info,
+            mode=self._mode,
+            outputs=tuple(array if done == self._batch else array[:done].copy() for array in arrays),
+            durations=reports.durations,
+            source=source,
+            nodes=() if self._nodes is None else self._nodes.profiles(done, self._model.source),
+            host_duration=host_duration,
+            exec_times=reports.exec_times,
+            counters_type=counter_type_name(reports.counter_type) if reports.counters else "",
+            counters=reports.counters,
+            stack_usage=reports.stack,
+            heap_usage=reports.heap,
+            warnings=warnings if reports.unmeasured else (),
+        )
+
+
+def _repeated(array: Array) -> Array:
+    """Every sample filled with its own first element."""
+    filled = array.copy()
+    rows = filled.reshape(len(filled), -1)
+    rows[:] = rows[:, :1]
+    return filled
+
+
+def _largest(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else max(a, b)

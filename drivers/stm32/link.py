@@ -1,0 +1,129 @@
+"""A connection joined to a line: commands asked, events yielded, every wait with an end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from ai_runner.drivers.stm32.protocol import (
+    NEED_DATA,
+    Command,
+    Connection,
+    Event,
+    LogMessage,
+    ProtocolError,
+    StaleAnswer,
+    State,
+)
+from ai_runner.errors import LinkTimeoutError
+from ai_runner.transport import Transport
+
+_log = logging.getLogger(__name__)
+
+SILENCE = 5.0  # s that a board may need for an answer; ST's client waits 0.5 to 10 s, command by command
+RUN_SILENCE = 60.0  # s that it may be silent while a model, or one node of it, runs
+_READ_SIZE = 1 << 16
+_BITS_PER_BYTE = 10  # 8N1
+_AT_REST = frozenset({State.READY, State.UNSYNCED})
+_LOG_LEVELS = {0: logging.DEBUG, 1: logging.INFO, 2: logging.DEBUG, 3: logging.WARNING}
+
+
+class Link:
+    """Asks commands on a line that is synchronised.
+
+    Attributes:
+        transport: the line.
+        connection: who speaks on it; replaced after the line had to be synchronised anew.
+    """
+
+    def __init__(
+        self, transport: Transport, connection: Connection, timeout: float | None = None, trace: bool = False
+    ) -> None:
+        """`timeout`: s that the board may be silent, also while it runs a model. `trace`: log every byte."""
+        self.transport = transport
+        self.connection = connection
+        self._silence = SILENCE if timeout is None else timeout
+        self._run_silence = RUN_SILENCE if timeout is None else timeout
+        self._trace = trace
+        self._settled = True
+
+    @property
+    def at_rest(self) -> bool:
+        """True while the board waits for a command and nothing is left over of the one before."""
+        return self._settled and not self.connection.busy and self.connection.state in _AT_REST
+
+    def ask(self, command: Command) -> Iterator[Event]:
+        """The events of one command; log lines have been logged as well.
+
+        Raises:
+            InvalidParamError: the dialect has no such command.
+            LinkTimeoutError: the board was silent.
+            LinkLostError: the line is gone.
+            ProtocolError: what came is not allowed here.
+        """
+        connection = self.connection
+        self.say(command)
+        while connection.busy:
+            self._settled = False
+            try:
+                event = connection.next_event()
+            except ProtocolError as error:
+                error.message = f"{self.transport.describe()}: {error.message}"
+                raise
+            pending = connection.data_to_send()
+            if pending:
+                self._write(pending)
+            self._settled = True
+            if event is NEED_DATA:
+                connection.receive_data(self._read())
+                continue
+            if isinstance(event, LogMessage):
+                log_target_message(event)
+            yield event
+
+    def resume(self, connection: Connection) -> None:
+        """Goes on with a connection that was made after the line had been synchronised anew."""
+        self.connection = connection
+        self._settled = True
+
+    def answer(self, command: Command) -> Event:
+        """The one event, log lines apart, that ends a command; raises as `ask` does."""
+        *_, last = (event for event in self.ask(command) if not isinstance(event, LogMessage | StaleAnswer))
+        return last
+
+    def say(self, command: Command) -> None:
+        """Writes a command that begins or continues a conversation."""
+        data = self.connection.send(command)
+        self._settled = False
+        self._write(data)
+        self._settled = True
+
+    def _write(self, data: bytes) -> None:
+        if self._trace:
+            _log.debug("> %s", data.hex(" "))
+        baudrate = self.transport.baudrate
+        seconds = self._silence + (len(data) * _BITS_PER_BYTE / baudrate if baudrate else 0.0)
+        self.transport.write(data, self.transport.deadline(seconds))
+
+    def _read(self) -> bytes:
+        state = self.connection.state
+        seconds = self._run_silence if state is State.RUNNING else self._silence
+        data = self.transport.read(_READ_SIZE, self.transport.deadline(seconds))
+        if not data:
+            raise LinkTimeoutError(
+                f"{self.transport.describe()}: the board was silent for {seconds:g} s, {state.value}",
+                hint="was it reset, or does it need longer? ?timeout=SECONDS allows more",
+                evidence={"bytes of a message that is not whole": self.connection.held},
+                retryable=True,
+            )
+        if self._trace:
+            _log.debug("< %s", data.hex(" "))
+        return data
+
+
+def log_target_message(message: LogMessage) -> None:
+    """Puts a line of the board into the log; lines for machines (``s:...``) at level DEBUG."""
+    level = _LOG_LEVELS.get(message.level, logging.ERROR)
+    if message.text.startswith("s:"):
+        level = logging.DEBUG
+    _log.log(level, "[TARGET:%d] %s", message.level, message.text)
