@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,16 +35,20 @@ class Child:
         command = [sys.executable, "-P", "-m", "ai_runner.isolation"]
         # The child shall find the modules that this process finds; '' stands for the working directory.
         paths = [path or os.getcwd() for path in sys.path if isinstance(path, str)]  # noqa: PTH109
+        # A child that dies cannot clear up behind itself.
+        self._folder = tempfile.mkdtemp(prefix="ai_runner_")
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._folder)
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                env={**os.environ, **temporary, "PYTHONPATH": os.pathsep.join(paths)},
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
             raise HwIOError(f"cannot start {sys.executable}: {error.strerror or error}") from error
         self._owner = os.getpid()
         self._stdin = cast(BinaryIO, self._process.stdin)
@@ -86,6 +92,7 @@ class Child:
             self._process.kill()
             self._process.wait()
         self._last_words.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def kill(self) -> None:
         """Ends it at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,12 +67,16 @@ def test_a_segmentation_fault_in_run(build: Build, api: str, mode: Mode) -> None
 
 
 @pytest.mark.parametrize("api", ["legacy", "stai"])
-def test_an_abort_while_loading(build: Build, api: str) -> None:
+def test_an_abort_while_loading(build: Build, api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     driver = isolated(build(api, ABORTS % SAYS))
     with pytest.raises(TargetCrashError, match="SIGABRT") as caught:
         driver.open(Deadline(60))
     assert "no licence" in caught.value.evidence["stderr"]
     driver.close()
+    assert list(temporary.iterdir()) == [], "a dead child left its copy of the library behind"
     driver = isolated(build(api))
     driver.open(Deadline(60))
     assert driver.names() == ("network",)
