@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,8 @@ from ai_runner.transport.st_usb import candidates, kind_of
 BAUDRATES = (115200, 921600, 460800, 230400)
 # ST's relay script listens here, and ST's client looks here, where nothing else is said.
 RELAY_HOST, RELAY_PORT = "localhost", 10000
+# Digits alone are a port.
+_RELAY = r"(\[[^\]]+\]|[^:/]*[^:/\d][^:/]*)?:?(\d*)"
 
 _TIMEOUT = 20.0  # s for all ports together
 _RECOVERY_TIMEOUT = 60.0
@@ -88,18 +91,17 @@ class LinkOptions:
 
 
 def relay_address(address: str) -> str:
-    """``host:port`` of a relay as a URL; either may be missing, as with ST's client."""
-    host, colon, port = address.rpartition(":")
-    if not colon or host.endswith(":"):  # one word, or an IPv6 address without a port
-        host, port = (host, port) if not colon else (address, "")
-        if port.isdigit():
-            host = ""
-        else:
-            host, port = host or port, ""
-    host = host or RELAY_HOST
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
-    return f"socket://{host}:{port or RELAY_PORT}"
+    """``host:port`` of a relay as a URL; either may be missing, as with ST's client.
+
+    Raises:
+        InvalidParamError: it is neither.
+    """
+    match = re.fullmatch(_RELAY, address)
+    if match is None:
+        raise InvalidParamError(
+            f"socket:{address}: neither host nor port", hint="socket:HOST:PORT; an IPv6 address stands in brackets"
+        )
+    return f"socket://{match.group(1) or RELAY_HOST}:{match.group(2) or RELAY_PORT}"
 
 
 def establish(descriptor: Descriptor, keywords: Mapping[str, Any], deadline: Deadline) -> tuple[Transport, Connection]:
