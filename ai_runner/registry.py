@@ -40,6 +40,7 @@ class DriverEntry:
 
 
 _C_LIBRARY = "ai_runner.drivers.c_library.driver:CLibraryDriver"
+_STM32 = "ai_runner.drivers.stm32.driver:Stm32Driver"
 _BUILT_IN = (
     DriverEntry("file", "ST C-model as a shared library of this host (legacy and st-ai API)", _C_LIBRARY),
     DriverEntry("lib", "the same under ST's newer name", _C_LIBRARY),
@@ -49,8 +50,8 @@ _BUILT_IN = (
         "ai_runner.drivers.tflite.driver:TfliteDriver",
         needs="ai-edge-litert",
     ),
-    DriverEntry("serial", "STM32 board with ST's aiValidation firmware", ""),
-    DriverEntry("socket", "the same behind ST's TCP relay", ""),
+    DriverEntry("serial", "STM32 board with ST's aiValidation firmware", _STM32),
+    DriverEntry("socket", "the same behind ST's TCP relay", _STM32),
     DriverEntry("eim", "Edge Impulse executable", ""),
     DriverEntry("ei", "Edge Impulse C++ library", ""),
     DriverEntry("onnx", ".onnx model on ONNX Runtime", "", needs="ai-runner[onnx]"),

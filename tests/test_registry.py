@@ -72,7 +72,7 @@ def test_unknown_scheme_lists_the_known_ones() -> None:
 
 def test_a_driver_that_is_still_to_come_is_a_bench_fault() -> None:
     with pytest.raises(MissingRuntimeError, match="no driver for it") as caught:
-        create_driver(parse_descriptor("serial:"))
+        create_driver(parse_descriptor("eim:m.eim"))
     assert caught.value.EXIT_CODE == 3
 
 

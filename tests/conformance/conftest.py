@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,32 @@ def c_model(api: str, options: str = "") -> Callable[[pytest.FixtureRequest], Sp
     return specimen
 
 
+def board(**choices: Any) -> Callable[[pytest.FixtureRequest], Specimen]:
+    """The bundled model on aiValidation firmware behind a pseudo-terminal; each driver gets a board of its own."""
+
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        from ai_runner.firmware import build_firmware, start_firmware
+
+        path = request.getfixturevalue("digits_int8")
+        request.getfixturevalue("compiler")
+        if not hasattr(os, "openpty"):
+            pytest.skip("no pseudo-terminals")
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("board") / "out"
+        build = build_firmware({"digits": path}, folder, **choices)
+
+        def create(descriptor: Descriptor, **keywords: Any) -> Driver:
+            if descriptor.address == "board":
+                running = start_firmware(build.folder)
+                request.addfinalizer(running.stop)
+                address = parse_descriptor(running.descriptor).address
+                descriptor = replace(descriptor, address=address)
+            return create_driver(descriptor, **keywords)
+
+        return Specimen("serial:board", expected=reference_kernels(path), create=create)
+
+    return specimen
+
+
 SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "tflite": tflite(),
     "tflite-reference": tflite("?kernels=reference&threads=2&state=keep"),
@@ -174,6 +200,10 @@ SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "c-model-legacy": c_model("legacy"),
     "c-model-stai": c_model("st-ai"),
     "c-model-isolated": c_model("st-ai", "?isolate=process"),
+    "serial": board(),
+    "serial-large-packets": board(large_packet=4094),
+    "serial-v3.1-1b": board(dialect="v3.1-1b"),
+    "serial-v2.1": board(dialect="v2.1"),
     **{f"abi-probe-{variant}": abi_probe(variant) for variant in ABI_PROBE_VARIANTS},
 }
 
