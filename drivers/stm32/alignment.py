@@ -37,6 +37,8 @@ _REPLY_BYTES = 34
 _DRAIN_LIMIT = 0.25  # s: a board that prints all the time is never silent
 _WRITE_WAIT = 2.0  # s
 _LARGE_PACKET = MAX_PACKET_SIZE + 2
+_COARSE, _MEDIUM = 256, 16  # zeros at a time
+_SOON_LIMIT = 2 * _LARGE_PACKET + _COARSE  # the first packet may end in a message that is dropped silently
 _MAX_SILENCE = 4  # pairs of packets without any answer
 # Of the largest input tensor that may have been abandoned half way.
 _LARGEST_INPUT = 1 << 24
@@ -64,6 +66,9 @@ class Aligner:
 
     Every step returns None where it failed and may be followed by the next. All raise LinkTimeoutError when the
     deadline passes, LinkLostError, and UnsupportedDialectError when a board answers that cannot be talked to.
+
+    Attributes:
+        reqid: of the last request.
     """
 
     def __init__(self, transport: Transport, deadline: Deadline, seen: Attempt, reqid: int = 0) -> None:
@@ -71,7 +76,7 @@ class Aligner:
         self._transport = transport
         self._deadline = deadline
         self._seen = seen
-        self._reqid = reqid
+        self.reqid = reqid
         self._recent = b""
         self._found: FoundReply | None = None
 
@@ -88,15 +93,18 @@ class Aligner:
         """Step 2, which an idle board of either header width answers and which harms none."""
         self._seen.steps.append("probe")
         self._next_reqid()
-        heard = self._say(first_probe(self._reqid), PROBE_WAIT)
+        heard = self._say(first_probe(self.reqid), PROBE_WAIT)
         if not self._answered() and heard.endswith(_READY):
-            self._say(rest_of_probe(self._reqid), PROBE_WAIT)
+            # Another request: a late answer to the first one would mean that these bytes are too many.
+            self._next_reqid()
+            self._say(rest_of_probe(self.reqid), PROBE_WAIT)
         return self._aligned()
 
     def resume(self, header_bytes: int, packet_size: int) -> AlignedPort | None:
         """Steps 5 and, where the packets are large, 6, for a board whose framing is known."""
         self._seen.steps.append("resume")
-        if self._synchronise(header_bytes, packet_size, ALIGN_WAITS[0]):
+        wait = ALIGN_WAITS[0]
+        if self._at_boundary(header_bytes + packet_size, wait) and self._synchronise(header_bytes, packet_size, wait):
             return self._aligned()
         return None
 
@@ -108,7 +116,7 @@ class Aligner:
         """
         for wait in ALIGN_WAITS:
             before = self._seen.answered
-            if self._round(wait, LARGE_LIMIT if thorough else _LARGE_PACKET + LARGE_CHUNK):
+            if self._round(wait, LARGE_LIMIT if thorough else _SOON_LIMIT):
                 return self._aligned()
             if self._seen.answered == before:
                 break
@@ -129,10 +137,17 @@ class Aligner:
             return self._confirm(wait)
         return size > 0 and self._synchronise(2, size, wait)
 
-    def _zeros_until_ready(self, limit: int, wait: float) -> int:
-        """Step 3: zeros one at a time; how many it took to the start of a packet, 0 when it did not come."""
-        for count in range(1, limit + 1):
-            heard = self._say(zeros(1), wait)
+    def _at_boundary(self, packet_bytes: int, wait: float) -> bool:
+        """Whether the next byte is the first of a packet: an empty one is answered after its last byte, not before.
+
+        Of a misaligned board every packet asks for more, as one does that is filling up an abandoned message.
+        """
+        return not self._say(zeros(packet_bytes - 1), wait) and self._say(zeros(1), wait).endswith(_READY)
+
+    def _zeros_until_ready(self, limit: int, wait: float, step: int = 1) -> int:
+        """Step 3: zeros, `step` at a time; how many it took to the start of a packet, 0 when it did not come."""
+        for count in range(step, limit + 1, step):
+            heard = self._say(zeros(step), wait)
             if self._answered() or heard.endswith(_READY):
                 return count
         return 0
@@ -145,14 +160,25 @@ class Aligner:
 
     def _measure_large(self, wait: float, limit: int) -> int:
         """Step 6: leads to the start of a packet; its payload bytes, 0 when there is none."""
-        if not self._chunks_until_ready(limit, wait) or self._answered():
+        if not self._zeros_until_ready(limit, wait, _COARSE) or self._answered():
             return 0
-        # Nearly always packets are as large as they can be: the next boundary is then at most a chunk ahead.
-        spacing = self._chunks_until_ready(_LARGE_PACKET - LARGE_CHUNK, wait)
-        if self._answered():
+        # Nearly always packets are as large as they can be. The next boundary is then at most a coarse step after
+        # these zeros, the one after it at most a medium step after the zeros in between.
+        for step, finer in ((_COARSE, _MEDIUM), (_MEDIUM, 1)):
+            if self._say(zeros(_LARGE_PACKET - step), wait):
+                return 0 if self._answered() else self._measure_smaller(wait)
+            if not self._zeros_until_ready(step + finer, wait, finer) or self._answered():
+                return 0
+        return MAX_PACKET_SIZE
+
+    def _measure_smaller(self, wait: float) -> int:
+        """The same for packets of an unusual size."""
+        limit = _LARGE_PACKET + LARGE_CHUNK
+        if not self._zeros_until_ready(limit, wait, LARGE_CHUNK) or self._answered():
             return 0
-        if not spacing:
-            return MAX_PACKET_SIZE if self._zeros_until_ready(2 * LARGE_CHUNK, wait) else 0
+        spacing = self._zeros_until_ready(limit, wait, LARGE_CHUNK)
+        if not spacing or self._answered():
+            return 0
         # A boundary every `spacing` bytes, known to a chunk: find the next to a byte, then the one after it.
         self._say(zeros(max(spacing - 2 * LARGE_CHUNK, 0)), wait)
         if not self._zeros_until_ready(3 * LARGE_CHUNK, wait) or self._answered():
@@ -162,17 +188,10 @@ class Aligner:
         rest = self._zeros_until_ready(2 * LARGE_CHUNK, wait)
         return ahead + rest - 2 if rest and not self._answered() else 0
 
-    def _chunks_until_ready(self, limit: int, wait: float) -> int:
-        for count in range(LARGE_CHUNK, limit + 1, LARGE_CHUNK):
-            heard = self._say(zeros(LARGE_CHUNK), wait)
-            if self._answered() or heard.endswith(_READY):
-                return count
-        return 0
-
     def _synchronise(self, header_bytes: int, size: int, wait: float) -> bool:
         """Step 5: gets a board at the start of a packet out of whatever it is doing."""
         self._next_reqid()
-        request = sync_packet(self._reqid, header_bytes, size)
+        request = sync_packet(self.reqid, header_bytes, size)
         if not self._say(request, PROBE_WAIT):
             return False
         if self._answered():
@@ -196,7 +215,7 @@ class Aligner:
         header_bytes = self._found.header_bytes if self._found is not None else 0
         self._listen(wait)
         self._next_reqid()
-        self._say(sync_packet(self._reqid, header_bytes), PROBE_WAIT)
+        self._say(sync_packet(self.reqid, header_bytes), PROBE_WAIT)
         return self._answered()
 
     def _answered(self) -> bool:
@@ -206,12 +225,12 @@ class Aligner:
         if self._found is None:
             return None
         self._seen.reply, self._seen.header_bytes = self._found.reply, self._found.header_bytes
-        return AlignedPort(self._found.header_bytes, self._found.reply, self._reqid, self._seen.baudrate)
+        return AlignedPort(self._found.header_bytes, self._found.reply, self.reqid, self._seen.baudrate)
 
     def _next_reqid(self) -> None:
         self._found = None
         self._recent = b""
-        self._reqid = self._reqid % MAX_PROBE_REQID + 1
+        self.reqid = self.reqid % MAX_PROBE_REQID + 1
 
     def _say(self, data: bytes, wait: float) -> bytes:
         """Writes, and listens for `wait` seconds after the last bit has gone out."""
@@ -239,7 +258,7 @@ class Aligner:
 
     def _reply(self) -> FoundReply | None:
         try:
-            return find_sync_reply(self._recent, self._reqid)
+            return find_sync_reply(self._recent, self.reqid)
         except UnsupportedDialectError as error:
             self._seen.refusal = error.message
             raise
