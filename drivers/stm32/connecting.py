@@ -224,13 +224,14 @@ def _align(
         aligned = aligner.probe()
         if aligned is not None:
             return aligned
-        reqid += 1
+        reqid = aligner.reqid
     for attempt in sorted(seen.attempts, key=lambda a: -a.answered):
         if recover or len(rates) == 1 or attempt.answered:
             aligner = _at(transport, deadline, attempt, reqid)
             aligned = aligner.recover(recover)
             if aligned is not None:
                 return aligned
+            reqid = aligner.reqid
     return None
 
 

@@ -12,6 +12,8 @@ from ai_runner.errors import HwIOError, LinkTimeoutError
 _FLASH = "flash the aiValidation firmware and reset the board"
 # What a benchmark of MLPerf Tiny says when it waits for a command.
 _MLPERF = re.compile(r"m-(ready|timeout|name-)|e-\[|t-ready")
+# Whoever emulates a board holds its line open; that explains nothing.
+_PSEUDO_TERMINAL = "/dev/pts/"
 _BANNER = re.compile(r"Protocol version\s*=\s*(\d+\.\d+)")
 
 
@@ -24,6 +26,9 @@ def explain(seen: PortEvidence) -> None:
     refused = next((a.refusal for a in seen.attempts if a.refusal), "")
     if refused:
         seen.cause, seen.next_step = refused, "flash another aiValidation firmware, or ask for its dialect"
+    elif any(a.reply for a in seen.attempts):
+        seen.cause = "the board has answered, and then no more"
+        seen.next_step = "connect again; if that does not help, look for a loose cable and at the power of the board"
     elif banner:
         seen.cause = f"an aiValidation firmware of protocol {banner.group(1)} has started, and does not answer now"
         seen.next_step = "reset the board; if that does not help, its stack or heap is too small for the model"
@@ -45,7 +50,7 @@ def _explain_bytes(seen: PortEvidence) -> None:
     elif any(a.answered or a.banner for a in seen.attempts):
         seen.cause = "the baud rate is another one, or the firmware speaks another protocol"
         seen.next_step = "give the baud rate that the firmware was built for: serial:PORT:BAUD"
-    elif seen.holders:
+    elif seen.holders and not seen.port.startswith(_PSEUDO_TERMINAL):
         seen.cause = f"{seen.holders[0]} has the port open too and may take the answers"
         seen.next_step = "close it"
     else:

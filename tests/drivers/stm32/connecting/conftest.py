@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ai_runner.transport import Transport
 from ai_runner.transport.memory import MemoryTransport, memory_pair
 
 SYNC, SYS_INFO, RUN = 0, 1, 11
@@ -179,9 +180,9 @@ class Firmware:
         self.idle = False
 
 
-def request(command: int, reqid: int, kind: Kind, size: int = 32) -> bytes:
+def request(command: int, reqid: int, kind: Kind, size: int = 32, name: bytes = b"", param: int = 0) -> bytes:
     """A packet with a request, as a client of the right dialect sends it."""
-    message = field(1, reqid) + field(2, command) + field(3, 0) + field(4, b"") + field(5, 0)
+    message = field(1, reqid) + field(2, command) + field(3, param) + field(4, name) + field(5, 0)
     payload = varint(len(message)) + message
     return len(payload).to_bytes(kind.header_bytes, "big") + payload.ljust(size, b"\0")
 
@@ -216,20 +217,27 @@ def board() -> Callable[..., tuple[MemoryTransport, Firmware]]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def leave() -> Callable[..., None]:
-    """Brings an idle board into a state: ``leave(host, kind, "zeros 7")``; `size` is that of its packets."""
+    """Brings an idle board into a state: ``leave(host, kind, "zeros 7")``.
 
-    def bring(host: MemoryTransport, kind: Kind, state: str, size: int = 32) -> None:
+    `size` is that of its packets, `model` what a run names, `wait` how long answers may take, s.
+    """
+
+    def bring(
+        host: Transport, kind: Kind, state: str, size: int = 32, model: bytes = b"network", wait: float = 0
+    ) -> None:
         def write(data: bytes) -> None:
             host.write(data, host.deadline(1))
-            host.read(1 << 20, host.deadline(0))
+            while host.read(1 << 16, host.deadline(wait)):
+                pass
 
         what, _, rest = state.partition(" ")
         if what == "large":
             write(request(SYS_INFO, 5, kind))
             what, _, rest = rest.partition(" ")
             size = kind.large
+        run = request(RUN, 6, kind, size, model, kind.version >> 8 == 3)
         match what:
             case "zeros":
                 write(bytes(int(rest)))
@@ -240,9 +248,9 @@ def leave() -> Callable[..., None]:
                 for _ in range(int(rest)):
                     write(request(SYNC, 1, other))
             case "run":
-                write(request(RUN, 6, kind, size))
+                write(run)
             case "input":
-                write(request(RUN, 6, kind, size))
+                write(run)
                 write(abandoned_input(kind, int(rest), size))
                 write(bytes([0, 9, 9]))  # killed inside a packet
             case _:
