@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,3 +223,40 @@ def driver_on() -> Iterator[Callable[..., Stm32Driver]]:
     yield make
     for driver in opened:
         driver.close()
+
+
+@pytest.fixture(scope="session")
+def firmware_folder(
+    digits_int8: Path, digits_float: Path, compiler: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Builds our firmware for this host with the two bundled models, once for each choice of dialect and packets."""
+    from ai_runner.firmware import build_firmware
+
+    built: dict[tuple[tuple[str, Any], ...], Path] = {}
+
+    def build(**choices: Any) -> Path:
+        key = tuple(sorted(choices.items()))
+        if key not in built:
+            models = {"digits": digits_int8, "real": digits_float}
+            built[key] = build_firmware(models, tmp_path_factory.mktemp("firmware") / "out", **choices).folder
+        return built[key]
+
+    return build
+
+
+@pytest.fixture
+def host_firmware(firmware_folder: Callable[..., Path]) -> Iterator[Callable[..., Any]]:
+    """Starts our firmware behind a pseudo-terminal; what is returned has its `descriptor` and `process`."""
+    from ai_runner.firmware import start_firmware
+
+    if not hasattr(os, "openpty"):
+        pytest.skip("no pseudo-terminals")
+    running: list[Any] = []
+
+    def start(**choices: Any) -> Any:
+        running.append(start_firmware(firmware_folder(**choices)))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.stop()
