@@ -39,7 +39,8 @@ class ServedModel:
         info: as AiRunner does.
         source: whose clock its times come from.
         runtime: `codes.Runtime`.
-        constant_on_board: whether the board itself can repeat one element, and run without sending outputs (v3).
+        constant_on_board: whether the board itself can repeat one element, run without sending outputs, and log more
+            (v3).
     """
 
     desc: ModelDescription
@@ -72,6 +73,39 @@ class _Reports:
         self.heap = _largest(self.heap, report.heap_used)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """How a mode is carried out.
+
+    Attributes:
+        run: without name.
+        fills_inputs: repeat the first element of inputs here, because the board cannot.
+        keeps_outputs: outputs are wanted.
+    """
+
+    run: Run
+    fills_inputs: bool = False
+    keeps_outputs: bool = True
+
+
+_PLAIN = _Plan(Run(""))
+
+
+def _plan(mode: Mode, constant_on_board: bool) -> _Plan:
+    perf_only = Mode.PERF_ONLY in mode
+    constant = Mode.CONST_VALUE in mode
+    with_data = Mode.PER_LAYER_WITH_DATA in mode
+    run = Run(
+        name="",
+        per_layer=with_data or Mode.PER_LAYER in mode,
+        with_data=with_data and not perf_only,
+        const_value=constant_on_board and (constant or perf_only),
+        perf_only=constant_on_board and perf_only,
+        debug=constant_on_board and Mode.DEBUG in mode,
+    )
+    return _Plan(run, constant and not constant_on_board, not perf_only)
+
+
 class Execution:
     """One batch.
 
@@ -91,29 +125,18 @@ class Execution:
         self._mode = mode
         self._callback = callback
         self._batch = len(inputs[0]) if inputs else 1
-        on_board = model.constant_on_board
-        constant = bool(mode & (Mode.CONST_VALUE | Mode.PERF_ONLY)) and on_board
-        self._perf_only = Mode.PERF_ONLY in mode
-        if Mode.CONST_VALUE in mode and not on_board:
-            inputs = [_repeated(array) for array in inputs]
         self._descs = model.desc.inputs
+        plan = _PLAIN if mode is _IO_ONLY else _plan(mode, model.constant_on_board)
+        self._keeps_outputs = plan.keeps_outputs
+        if plan.fills_inputs:
+            inputs = [_repeated(array) for array in inputs]
         tensors = zip(inputs, model.info.inputs, self._descs, strict=True)
-        self._feed = [wire_samples(array, info, desc, constant) for array, info, desc in tensors]
-        infos = () if self._perf_only else model.info.outputs
+        self._feed = [wire_samples(array, info, desc, plan.run.const_value) for array, info, desc in tensors]
+        infos = model.info.outputs if plan.keeps_outputs else ()
         self._outputs = [Receiver(info, self._batch) for info in infos]
-        per_layer = Mode.PER_LAYER in mode or Mode.PER_LAYER_WITH_DATA in mode
-        self._nodes = NodeCollector(model.runtime, self._batch, callback) if per_layer else None
-        first = Run(
-            name=model.desc.name,
-            per_layer=per_layer,
-            with_data=Mode.PER_LAYER_WITH_DATA in mode and not (self._perf_only and on_board),
-            const_value=constant,
-            perf_only=self._perf_only and on_board,
-            debug=Mode.DEBUG in mode and on_board,
-            first_sample=True,
-        )
-        self._first = first
-        self._later = replace(first, first_sample=False) if self._batch > 1 else first
+        self._nodes = NodeCollector(model.runtime, self._batch, callback) if plan.run.per_layer else None
+        self._first = replace(plan.run, name=model.desc.name, first_sample=True)
+        self._later = replace(plan.run, name=model.desc.name) if self._batch > 1 else self._first
 
     def run(self) -> RunResult:
         """Runs all samples; see `Driver.invoke`."""
@@ -152,7 +175,7 @@ class Execution:
             elif isinstance(event, Tensor):
                 if report is None and nodes is not None:
                     nodes.tensor(event)
-                elif not self._perf_only:
+                elif self._keeps_outputs:
                     self._output(outputs).take(sample, event.data)
                     outputs += 1
             elif isinstance(event, RunReport):

@@ -32,6 +32,8 @@ class State(Enum):
     TESTING = "in a self-test"
     FAILED = "the peer broke the protocol; nothing goes on"
 
+    __hash__ = object.__hash__  # that of Enum is written in Python, and tables are looked at for every message
+
 
 class Heard(Enum):
     """What a message of the device means, whatever the dialect."""
@@ -54,6 +56,8 @@ class Heard(Enum):
     FINAL_TENSOR = "a tensor that ends a command"
     DATA = "a piece of memory"
     LAST_DATA = "the last piece of memory"
+
+    __hash__ = object.__hash__
 
 
 SAYING: dict[State, dict[type[commands.Command], State]] = {
