@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable
 
 from ai_runner.deadline import Deadline
@@ -18,11 +20,16 @@ class MemoryClock:
     def __call__(self) -> float:
         return self.now
 
-    def pass_to(self, deadline: Deadline) -> None:
-        """Moves on until `deadline` is over."""
-        self.now += deadline.remaining() or 0.0
+    def wait(self, deadline: Deadline, moment: float) -> bool:
+        """Moves on to `moment`, or to the end of `deadline` where that comes first; True in the first case."""
+        remaining = deadline.remaining()
+        if remaining is None or moment <= self.now + remaining:
+            self.now = max(self.now, moment)
+            return True
+        self.now += remaining
         if not deadline.expired:  # what rounding left
             self.now += 1e-6
+        return False
 
 
 class MemoryTransport(Transport):
@@ -31,13 +38,15 @@ class MemoryTransport(Transport):
     Attributes:
         on_data: called after the other end has written: a device answers there.
         rate: Bd, or None where the line has none; what is written takes no time either way.
+        latency: s until what the other end writes is here.
     """
 
-    def __init__(self, clock: MemoryClock, rate: int | None = None) -> None:
+    def __init__(self, clock: MemoryClock, rate: int | None = None, latency: float = 0.0) -> None:
         self.on_data: Callable[[], None] | None = None
         self.rate = rate
+        self.latency = latency
         self._clock = clock
-        self._received = bytearray()
+        self._received: deque[tuple[float, bytes]] = deque()
         self._other: MemoryTransport | None = None
 
     def join(self, other: MemoryTransport) -> None:
@@ -50,16 +59,24 @@ class MemoryTransport(Transport):
                 raise LinkLostError("the other end of the line in memory is closed", retryable=True)
             if deadline.remaining() is None:
                 raise LinkLostError("a line in memory has nothing more to read, and nobody else runs meanwhile")
-            self._clock.pass_to(deadline)
-        data = bytes(self._received[:max_bytes])
-        del self._received[:max_bytes]
+        moment = self._received[0][0] if self._received else math.inf
+        if not self._clock.wait(deadline, moment):
+            return b""
+        data = b""
+        while self._received and self._received[0][0] <= self._clock.now and len(data) < max_bytes:
+            due, piece = self._received.popleft()
+            taken = max_bytes - len(data)
+            data += piece[:taken]
+            if piece[taken:]:
+                self._received.appendleft((due, piece[taken:]))
         return data
 
     def write(self, data: bytes, deadline: Deadline) -> None:
         other = self._other
         if other is None:
             raise LinkLostError("the other end of the line in memory is closed", retryable=True)
-        other._received += data
+        if data:
+            other._received.append((self._clock.now + other.latency, bytes(data)))
         if other.on_data is not None:
             other.on_data()
 
@@ -84,9 +101,9 @@ class MemoryTransport(Transport):
             self.rate = value
 
 
-def memory_pair(rate: int | None = None) -> tuple[MemoryTransport, MemoryTransport]:
-    """Two joined ends with one clock; `rate` is that of the first."""
+def memory_pair(rate: int | None = None, latency: float = 0.0) -> tuple[MemoryTransport, MemoryTransport]:
+    """Two joined ends with one clock; `rate` and `latency` are those of the first."""
     clock = MemoryClock()
-    host, device = MemoryTransport(clock, rate), MemoryTransport(clock)
+    host, device = MemoryTransport(clock, rate, latency), MemoryTransport(clock)
     host.join(device)
     return host, device

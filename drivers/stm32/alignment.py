@@ -35,13 +35,16 @@ _READY = bytes([SYNC_BYTE])
 _READ_SIZE = 4096
 _REPLY_BYTES = 34
 _DRAIN_LIMIT = 0.25  # s: a board that prints all the time is never silent
+_SETTLED = 0.1  # s of silence
 _WRITE_WAIT = 2.0  # s
 _LARGE_PACKET = MAX_PACKET_SIZE + 2
 _COARSE, _MEDIUM = 256, 16  # zeros at a time
 _SOON_LIMIT = 2 * _LARGE_PACKET + _COARSE  # the first packet may end in a message that is dropped silently
 _MAX_SILENCE = 4  # pairs of packets without any answer
-# Of the largest input tensor that may have been abandoned half way.
-_LARGEST_INPUT = 1 << 24
+# Pairs of packets that fill up an abandoned message: few while the width of headers may still be a wrong guess, at last
+# enough for the largest input tensor.
+_PAIRS = 64
+_LAST_PAIRS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ class Aligner:
                 return self._aligned()
             if self._seen.answered == before:
                 break
+            self._settle()
         return None
 
     def _round(self, wait: float, large_limit: int) -> bool:
@@ -143,6 +147,12 @@ class Aligner:
         Of a misaligned board every packet asks for more, as one does that is filling up an abandoned message.
         """
         return not self._say(zeros(packet_bytes - 1), wait) and self._say(zeros(1), wait).endswith(_READY)
+
+    def _settle(self) -> None:
+        """Drops late answers, so that none is taken for the answer to what is said next."""
+        limit = self._bounded(_DRAIN_LIMIT)
+        while self._transport.read(_READ_SIZE, self._bounded(_SETTLED)) and not limit.expired:
+            continue
 
     def _zeros_until_ready(self, limit: int, wait: float, step: int = 1) -> int:
         """Step 3: zeros, `step` at a time; how many it took to the start of a packet, 0 when it did not come."""
@@ -199,7 +209,7 @@ class Aligner:
         self._seen.steps.append("filling up an abandoned message")
         filler = filler_packet(header_bytes, size)
         silence = 0
-        for _ in range(_LARGEST_INPUT // size):
+        for _ in range(_LAST_PAIRS if wait >= ALIGN_WAITS[-1] else _PAIRS):
             heard = self._say(filler, wait)
             if not self._answered():
                 heard += self._say(request, PROBE_WAIT if silence else wait)

@@ -75,10 +75,9 @@ def no_board(ports: Sequence[PortEvidence], wanted: str) -> HwIOError:
         )
     told = max(ports, key=_telling)
     others = f" ({len(ports)} ports tried)" if len(ports) > 1 else ""
-    problem = f": {told.cause}" if told.cause else ""
     kind = HwIOError if told.problem else LinkTimeoutError
     return kind(
-        f"no aiValidation firmware answers on {told.port}{others}{problem}",
+        (told.problem or f"{told.port}: {told.cause}") + others,
         hint=told.next_step,
         evidence=evidence,
         retryable=True,

@@ -107,7 +107,7 @@ class PortEvidence:
             yield f"open in     {', '.join(self.holders)}"
         for attempt in self.attempts:
             yield from _attempt_lines(attempt)
-        if self.cause:
+        if self.cause and self.cause != self.problem:
             yield f"likely      {self.cause}"
         if self.next_step:
             yield f"next        {self.next_step}"

@@ -57,3 +57,17 @@ def test_the_rate_is_that_of_the_host() -> None:
     host.baudrate = 115200
     device.baudrate = 4
     assert (host.baudrate, device.baudrate) == (115200, None)
+
+
+def test_what_comes_late_is_waited_for() -> None:
+    host, device = memory_pair(latency=0.1)
+    device.write(b"ab", device.deadline(0))
+    assert host.read(10, host.deadline(0.06)) == b""
+    device.write(b"c", device.deadline(0))
+    until = host.deadline(0.05)
+    assert host.read(1, until) == b"a"
+    assert not until.expired
+    assert host.read(10, until) == b"b"
+    assert host.read(10, until) == b""
+    assert until.expired
+    assert host.read(10, host.deadline(None)) == b"c"

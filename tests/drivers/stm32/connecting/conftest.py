@@ -208,10 +208,10 @@ def kinds() -> dict[str, Kind]:
 
 @pytest.fixture(scope="session")
 def board() -> Callable[..., tuple[MemoryTransport, Firmware]]:
-    """Makes (host's end, firmware): ``board(kind, rate=None, speaks_at=None)``."""
+    """Makes (host's end, firmware): ``board(kind, rate=None, speaks_at=None, latency=0.0)``."""
 
-    def make(kind: Kind, rate: int | None = None, speaks_at: int | None = None) -> Any:
-        host, device = memory_pair(rate)
+    def make(kind: Kind, rate: int | None = None, speaks_at: int | None = None, latency: float = 0.0) -> Any:
+        host, device = memory_pair(rate, latency)
         return host, Firmware(kind, host, device, speaks_at)
 
     return make

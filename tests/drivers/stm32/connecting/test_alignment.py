@@ -55,6 +55,16 @@ def test_a_board_in_large_packets_is_brought_to_rest(
     check(host, firmware, 2, align(host, host.deadline(60), recover=True))
 
 
+@pytest.mark.parametrize("latency", [0.015, 0.03, 0.055])
+@pytest.mark.parametrize("state", STATES)
+def test_an_adapter_that_answers_late_costs_time_only(
+    kind: Any, board: Any, leave: Any, state: str, latency: float
+) -> None:
+    host, firmware = board(kind, latency=latency)
+    leave(host, kind, state, wait=0.1)
+    check(host, firmware, kind.header_bytes, align(host, host.deadline(30)))
+
+
 def test_an_idle_board_answers_at_once(kind: Any, board: Any) -> None:
     host, firmware = board(kind)
     start = host.deadline(0.1)
