@@ -20,7 +20,14 @@ from ai_runner.drivers.stm32.extension import extend
 from ai_runner.drivers.stm32.link import Link
 from ai_runner.drivers.stm32.protocol import Disconnect, Sync
 from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE
-from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidParamError, LinkLostError, NotConnectedError
+from ai_runner.errors import (
+    AiRunnerError,
+    InvalidModelError,
+    InvalidMsgError,
+    InvalidParamError,
+    LinkLostError,
+    NotConnectedError,
+)
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
 
@@ -165,6 +172,11 @@ class Stm32Driver(Driver):
                 self._bring_back(link, _REALIGN_TIMEOUT)
             try:
                 yield link
+            except InvalidMsgError as error:
+                where = link.transport.describe()
+                if not error.message.startswith(where):
+                    error.message = f"{where}: {error.message}"
+                raise
             except Exception:
                 raise  # the next command brings the board back: this one ends within its deadline
             except BaseException:

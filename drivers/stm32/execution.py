@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -26,7 +27,12 @@ from ai_runner.errors import InvalidModelError, InvalidMsgError
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult, TimeSource
 
+_log = logging.getLogger(__name__)
+
 _MS = 1e3  # of a second
+_LONG_RUN = 5.0  # s
+_WIRE_BITS = 10 * 34 / 32  # of a byte in small packets, 8N1
+_OTHER_BYTES = 9 * 32  # of a run besides its tensors: request, acks, report
 _IO_ONLY = Mode.IO_ONLY
 
 
@@ -140,6 +146,8 @@ class Execution:
 
     def run(self) -> RunResult:
         """Runs all samples; see `Driver.invoke`."""
+        if self._batch > 1:
+            self._foretell()
         begin = perf_counter()
         reports, callback = _Reports(), self._callback
         for sample in range(self._batch):
@@ -160,6 +168,15 @@ class Execution:
             if not go_on:
                 break
         return self._result(reports, (perf_counter() - begin) * _MS)
+
+    def _foretell(self) -> None:
+        """Logs how long a long batch will take at least: bytes on the wire by its rate."""
+        baudrate = self._link.transport.baudrate
+        if baudrate:
+            tensors = sum(len(samples[0]) for samples in self._feed) + sum(r.info.size_bytes for r in self._outputs)
+            seconds = self._batch * (tensors + _OTHER_BYTES) * _WIRE_BITS / baudrate
+            if seconds > _LONG_RUN:
+                _log.info("%d samples take %.0f s or more at %d Bd", self._batch, seconds, baudrate)
 
     def _sample(self, sample: int) -> RunReport:
         link, nodes, feed = self._link, self._nodes, self._feed

@@ -142,6 +142,24 @@ def ai_runner_exit_code() -> Callable[..., int]:
     return lambda *arguments: int(main(list(arguments)))
 
 
+@pytest.mark.parametrize("form", ["socket:127.0.0.1:{}", "socket://127.0.0.1:{}"])
+def test_over_tcp(form: str, firmware_folder: Callable[..., Path]) -> None:
+    from ai_runner.firmware import start_firmware
+
+    with start_firmware(firmware_folder(), tcp=0) as firmware:
+        port = parse_descriptor(firmware.descriptor).address.rpartition(":")[2]
+        with AiRunner.open(form.format(port)) as board:
+            assert len(board.run(board.generate_rnd_inputs("digits", batch_size=3)).durations) == 3
+
+
+def test_a_long_run_is_foretold(host_firmware: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+    with AiRunner.open(host_firmware().descriptor) as board, caplog.at_level("INFO", logger="ai_runner"):
+        board.run(board.generate_rnd_inputs("digits", batch_size=10))
+        assert not caplog.records
+        board.run(board.generate_rnd_inputs("digits", batch_size=200))
+        assert "200 samples take 7 s or more at 115200 Bd" in caplog.text
+
+
 class TestFaults:
     """Of the line: a typed error, and the next run is right, on the same line."""
 
