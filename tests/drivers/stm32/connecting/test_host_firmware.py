@@ -118,6 +118,10 @@ def test_a_firmware_behind_a_pseudo_terminal_is_found_again_and_again(dialect: s
         recovered(descriptor, dialect)
 
 
+def test_a_firmware_behind_a_relay_is_found(started: Any) -> None:
+    recovered(started("v2.1").replace("socket://", "socket:"), "v2.1")
+
+
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("state", ["idle", "zeros 7", "run", "input 1"])
 @pytest.mark.parametrize(("dialect", "large"), [("v2.1", 0), ("v3.1-1b", 0), ("v3.1-2b", 0), ("v3.1-2b", 4094)])
