@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ai_runner.errors import InvalidParamError
 
@@ -60,6 +60,25 @@ class Descriptor:
         if not re.fullmatch(r"-?\d{1,12}", value) or not minimum <= int(value) <= maximum:
             raise InvalidParamError(f"{self}: option {option}={value!r} is not a number in {minimum}..{maximum}")
         return int(value)
+
+    def without(self, option: str) -> Descriptor:
+        """The same without `option`, in the text too."""
+        if option not in self.options:
+            return self
+        body, _, pairs = self.text.rpartition("?")
+        kept = "&".join(pair for pair in pairs.split("&") if pair.partition("=")[0].strip() != option)
+        options = {key: value for key, value in self.options.items() if key != option}
+        return replace(self, options=options, text=f"{body}?{kept}" if kept else body)
+
+
+def with_option(text: str | None, option: str, value: str) -> str:
+    """The text of a descriptor with one option more; raises as `parse_descriptor` does."""
+    from urllib.parse import quote
+
+    parse_descriptor(text)
+    body = (text or "").strip() or ":"
+    separator = "&" if re.search(_OPTIONS, body) else "?"
+    return f"{body}{separator}{option}={quote(value, safe='/:~ ')}"
 
 
 def parse_descriptor(text: str | None) -> Descriptor:

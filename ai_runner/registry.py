@@ -9,7 +9,7 @@ A third party's package registers a subclass of `ai_runner.driver.Driver` under 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -52,6 +52,7 @@ _BUILT_IN = (
     ),
     DriverEntry("serial", "STM32 board with ST's aiValidation firmware", _STM32),
     DriverEntry("socket", "the same behind ST's TCP relay", _STM32),
+    DriverEntry("replay", "a recorded session of any driver with a wire", "ai_runner.transport.wire:WireDriver"),
     DriverEntry("eim", "Edge Impulse executable", ""),
     DriverEntry("ei", "Edge Impulse C++ library", ""),
     DriverEntry("onnx", ".onnx model on ONNX Runtime", "", needs="ai-runner[onnx]"),
@@ -110,18 +111,45 @@ def driver_class(scheme: str) -> type[Driver]:
 def create_driver(descriptor: Descriptor, **keywords: Any) -> Driver:
     """The driver of `descriptor`, constructed and not yet open.
 
-    `isolate=process` puts a driver that can be isolated into a child process.
+    `isolate=process` puts a driver that can be isolated into a child process. ``replay:FILE`` is the driver that was
+    recorded, on the recording.
 
     Raises:
         InvalidParamError: unknown scheme, option or argument.
         MissingRuntimeError: the driver cannot be loaded.
     """
+    if descriptor.scheme == "replay":
+        return _replaying_driver(descriptor, keywords)
     cls = driver_class(descriptor.scheme)
+    if "wrap" in keywords and "wrap" not in cls.KEYWORDS:
+        raise InvalidParamError(
+            f"{descriptor}: has no wire that could be recorded", hint="record a serial: or socket: descriptor"
+        )
     if cls.ISOLATABLE and descriptor.choice("isolate", ("none", "process"), "none") == "process":
         from ai_runner.isolation import IsolatedDriver
 
         return IsolatedDriver(cls, descriptor, **keywords)
     return cls(descriptor, **keywords)
+
+
+def _replaying_driver(descriptor: Descriptor, keywords: dict[str, Any]) -> Driver:
+    from ai_runner.transport.cassette import CassetteError, read_cassette
+    from ai_runner.transport.player import Player
+    from ai_runner.transport.wire import WireDriver
+
+    if set(descriptor.options) - {"speed"} or {"transport", "wrap"} & keywords.keys():
+        raise InvalidParamError(
+            f"{descriptor}: a recording takes no option but speed, and is not recorded again",
+            hint="replay:FILE or replay:FILE?speed=recorded",
+        )
+    at_recorded_speed = descriptor.choice("speed", ("once", "recorded"), "once") == "recorded"
+    cassette = read_cassette(descriptor.address)
+    recorded = parse_descriptor(cassette.descriptor)
+    cls = None if recorded.scheme == "replay" else driver_class(recorded.scheme)
+    if cls is None or not issubclass(cls, WireDriver):
+        raise CassetteError(f"{descriptor}: was recorded from {recorded}, which has no wire")
+    player = Player(cls.recorded_peer(cassette.pieces), cassette.line, at_recorded_speed)
+    return cls(replace(recorded, text=str(descriptor)), transport=player, **keywords)
 
 
 def _entry_points() -> Iterator[DriverEntry]:

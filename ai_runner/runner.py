@@ -32,6 +32,8 @@ from ai_runner.tensor_desc import AiTensorDesc, tensor_desc
 if TYPE_CHECKING:
     import logging
 
+    from ai_runner.transport.recorder import Recording
+
 OPEN_TIMEOUT = 60.0  # s; a large model in a child process on a slow machine needs some
 
 
@@ -57,6 +59,7 @@ class AiRunner(_EnumNames):
         self._names: tuple[str, ...] = ()
         self._sessions: dict[str, AiRunnerSession] = {}
         self._error: AiRunnerError | None = None
+        self._recording: Recording | None = None
 
     # -- connection -------------------------------------------------------------------------------------------------
 
@@ -67,7 +70,8 @@ class AiRunner(_EnumNames):
         Args:
             desc: a descriptor (docs/descriptors.md).
             logger: as for the constructor.
-            keywords: what the driver takes, for instance `weights` for a C-model library.
+            keywords: what the driver takes, for instance `weights` for a C-model library; `record`: a file that
+                everything which goes over the wire is written to, as the option of that name (docs/replay.md).
 
         Raises:
             AiRunnerError: InvalidParamError, InvalidModelError or HwIOError, by whose fault it is.
@@ -99,6 +103,9 @@ class AiRunner(_EnumNames):
         if driver is not None:
             driver.close()
             self._logger.info("disconnected from %s", driver.descriptor)
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.finish()
         return True
 
     def close(self) -> None:
@@ -324,15 +331,28 @@ class AiRunner(_EnumNames):
 
     def _connect(self, desc: str | None, keywords: dict[str, Any]) -> None:
         self.disconnect()
-        driver = create_driver(parse_descriptor(desc), **keywords)
+        descriptor = parse_descriptor(desc)
+        file = keywords.get("record") or descriptor.options.get("record")
+        if file:
+            descriptor, keywords = self._recorded(descriptor, keywords, file)
         try:
-            driver.open(Deadline(OPEN_TIMEOUT))
-            self._names = driver.names()
+            self._driver = _opened(descriptor, keywords)
+            self._names = self._driver.names()
         except BaseException:
-            driver.close()
+            self.disconnect()
             raise
-        self._driver = driver
-        self._logger.info("connected to %s", driver.describe())
+        self._logger.info("connected to %s", self._driver.describe())
+
+    def _recorded(
+        self, descriptor: Descriptor, keywords: dict[str, Any], file: str
+    ) -> tuple[Descriptor, dict[str, Any]]:
+        """Starts a recording; the descriptor without the option, and the keywords that make a driver write into it."""
+        from ai_runner.transport.recorder import Recording
+
+        descriptor = descriptor.without("record")
+        self._recording = Recording(file, str(descriptor))
+        kept = {key: value for key, value in keywords.items() if key != "record"}
+        return descriptor, {**kept, "wrap": self._recording.wrap}
 
     def _fail(self, error: AiRunnerError) -> None:
         self._error = error
@@ -388,6 +408,16 @@ class AiRunner(_EnumNames):
         for warning in result.warnings:
             self._logger.warning("%s: %s", info.name, warning)
         return result
+
+
+def _opened(descriptor: Descriptor, keywords: dict[str, Any]) -> Driver:
+    driver = create_driver(descriptor, **keywords)
+    try:
+        driver.open(Deadline(OPEN_TIMEOUT))
+    except BaseException:
+        driver.close()
+        raise
+    return driver
 
 
 def _private_logger(debug: bool, verbosity: int) -> logging.Logger:

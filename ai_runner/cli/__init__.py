@@ -23,6 +23,7 @@ VERBS = {
     "ports": "ai_runner.cli.ports",
     "doctor": "ai_runner.cli.doctor",
     "c-model": "ai_runner.cli.c_model",
+    "record": "ai_runner.cli.record",
     "firmware": "ai_runner.cli.firmware",
 }
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in arguments
     try:
-        parsed = _parser().parse_args(arguments)
+        parsed = argument_parser().parse_args(arguments)
         with logging_to_stderr(debug, parsed.verbose):
             code: int = parsed.run(parsed)
         sys.stdout.flush()
@@ -69,7 +70,8 @@ class _Parser(argparse.ArgumentParser):
         raise InvalidParamError(message, hint=f"{self.prog} --help")
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs; what it parses has the verb's function as `run`."""
     from ai_runner import __version__
 
     parser = _Parser(

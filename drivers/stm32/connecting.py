@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from ai_runner.transport.opening import open_transport
 from ai_runner.transport.port_list import holders
 from ai_runner.transport.serial_port import PortBusyError
 from ai_runner.transport.st_usb import candidates, kind_of
+
+Wrap = Callable[[Transport], Transport]
 
 BAUDRATES = (115200, 921600, 460800, 230400)
 # ST's relay script listens here, and ST's client looks here, where nothing else is said.
@@ -109,7 +111,8 @@ def establish(descriptor: Descriptor, keywords: Mapping[str, Any], deadline: Dea
 
     Args:
         descriptor: ``serial:`` or ``socket:``; without an address, ports of ST are tried one after the other.
-        keywords: `baudrate` (Bd), `timeout` (s), `transport`: an open line to use instead, which stays the caller's.
+        keywords: `baudrate` (Bd), `timeout` (s), `transport`: an open line to use instead, which stays the caller's;
+            `wrap`: what each line goes through before it is used.
         deadline: for all of it, besides the timeout.
 
     Returns:
@@ -123,11 +126,13 @@ def establish(descriptor: Descriptor, keywords: Mapping[str, Any], deadline: Dea
     options = LinkOptions.of(descriptor, keywords)
     remaining = deadline.remaining()
     total = Deadline(options.timeout if remaining is None else min(options.timeout, remaining))
+    wrap: Wrap = keywords.get("wrap") or _unwrapped
     given: Transport | None = keywords.get("transport")
+    given = wrap(given) if given else None
     tried: list[PortEvidence] = []
     for seen in [PortEvidence(given.describe())] if given else _ports(options):
         tried.append(seen)
-        found = _try_port(seen, options, total.remaining() or 0.0, given)
+        found = _try_port(seen, options, total.remaining() or 0.0, given, wrap)
         if found is not None:
             return found
     for seen in tried:
@@ -187,11 +192,12 @@ def realign(transport: Transport, connection: Connection, deadline: Deadline) ->
 
 
 def _try_port(
-    seen: PortEvidence, options: LinkOptions, seconds: float, given: Transport | None
+    seen: PortEvidence, options: LinkOptions, seconds: float, given: Transport | None, wrap: Wrap
 ) -> tuple[Transport, Connection] | None:
     transport = given
     try:
-        transport = given or open_transport(seen.port, options.bauds[0], Deadline(min(seconds, _patience(seen.port))))
+        patience = Deadline(min(seconds, _patience(seen.port)))
+        transport = given or wrap(open_transport(seen.port, options.bauds[0], patience))
         deadline = transport.deadline(seconds)
         aligned = _align(transport, deadline, options.bauds, options.recover, seen)
         if aligned is not None and _is_wanted(aligned, options, seen):
@@ -233,6 +239,10 @@ def _align(
                 return aligned
             reqid = aligner.reqid
     return None
+
+
+def _unwrapped(transport: Transport) -> Transport:
+    return transport
 
 
 def _at(transport: Transport, deadline: Deadline, attempt: Attempt, reqid: int) -> Aligner:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ai_runner.deadline import Deadline
 from ai_runner.descriptor import Descriptor
-from ai_runner.driver import AiRunnerCallback, Array, Driver
+from ai_runner.driver import AiRunnerCallback, Array
 from ai_runner.drivers.stm32 import connecting
 from ai_runner.drivers.stm32.board import Board, read_board
 from ai_runner.drivers.stm32.description import model_info, runtime_number, time_source
@@ -20,6 +20,7 @@ from ai_runner.drivers.stm32.extension import extend
 from ai_runner.drivers.stm32.link import Link
 from ai_runner.drivers.stm32.protocol import Disconnect, Sync
 from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE
+from ai_runner.drivers.stm32.replay import RecordedBoard
 from ai_runner.errors import (
     AiRunnerError,
     InvalidModelError,
@@ -30,6 +31,9 @@ from ai_runner.errors import (
 )
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
+from ai_runner.transport.cassette import Piece
+from ai_runner.transport.player import RecordedPeer
+from ai_runner.transport.wire import WireDriver
 
 _log = logging.getLogger(__name__)
 
@@ -37,14 +41,14 @@ _REALIGN_TIMEOUT = 10.0  # s for bringing a board back before the next command
 _LEAVE_TIMEOUT = 2.0  # s for bringing it back when nobody waits for it any more
 
 
-class Stm32Driver(Driver):
+class Stm32Driver(WireDriver):
     """A board on a serial line, behind a relay, or whatever `transport` leads to.
 
     Keyword arguments of connect():
         baudrate: Bd, as the option.
         timeout: s, as the option.
         io_hw_log: log every byte at level DEBUG.
-        transport: an open `ai_runner.transport.Transport` to use instead of a port; it stays the caller's.
+        transport, wrap: as `WireDriver` says.
 
     After a fault the next command first brings the board back on the same line. A run that is interrupted (Ctrl-C)
     leaves the board at rest.
@@ -55,7 +59,7 @@ class Stm32Driver(Driver):
         "timeout": "seconds for finding the board (default: 20), and that it may be silent (5, in a run 60)",
         "expect": "hash or .tflite of the model that has to be on the board",
     }
-    KEYWORDS: ClassVar[frozenset[str]] = frozenset({"baudrate", "timeout", "io_hw_log", "transport"})
+    KEYWORDS: ClassVar[frozenset[str]] = WireDriver.KEYWORDS | {"baudrate", "timeout", "io_hw_log"}
     MODES: ClassVar[Mode] = Mode.CONST_VALUE | Mode.PERF_ONLY
 
     def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:
@@ -68,6 +72,11 @@ class Stm32Driver(Driver):
         self._models: dict[str, ServedModel] = {}
         self._running = threading.Lock()
         self._close_wanted = False
+
+    @classmethod
+    def recorded_peer(cls, pieces: Sequence[Piece]) -> RecordedPeer:
+        """A board that compares what it hears as decoded; see `ai_runner.drivers.stm32.replay`."""
+        return RecordedBoard(pieces)
 
     def open(self, deadline: Deadline) -> None:
         """Finds the board, synchronises with it and asks for its models; see `Driver.open`.
