@@ -17,7 +17,7 @@ OLDEST_TESTS := $(filter-out tests/test_makefile.py tests/test_packaging.py test
 OLDEST_RUNS_ON := 3.11 3.12
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint clean check-python check-compiler
+.PHONY: help demo demo-stm32f405 test test-oldest lint clean check-python check-compiler
 
 help:
 	@echo "make demo         prove an int8 model equal on LiteRT and on a generated C-model, layer by layer, on real data"
@@ -27,18 +27,41 @@ help:
 	@echo "make clean        remove the virtual environments and everything built"
 	@echo "PYTHON=python3.12 selects the interpreter, CC=clang the compiler."
 
+VALIDATE := $(VENV)/bin/ai-runner validate -m tflite:$(MODEL) --inputs $(DATA) --labels $(DATA):labels --per-layer
+
 demo: check-python check-compiler $(VENV)/.ready-$(PYTHON_VERSION)
 	$(VENV)/bin/ai-runner c-model $(MODEL) --api st-ai --out build/demo/st-ai
 	$(VENV)/bin/ai-runner c-model $(MODEL) --api legacy --out build/demo/legacy
-	$(VENV)/bin/ai-runner validate -m tflite:$(MODEL) -d file:build/demo/st-ai -d file:build/demo/legacy \
-		--inputs $(DATA) --labels $(DATA):labels --per-layer
+	$(VALIDATE) -d file:build/demo/st-ai -d file:build/demo/legacy
+	$(call validate-firmware,host)
+	@if command -v arm-none-eabi-gcc >/dev/null && command -v qemu-system-arm >/dev/null; then \
+		$(MAKE) --no-print-directory demo-stm32f405; \
+	else \
+		echo "The emulated STM32F405 is left out; to see it: sudo apt-get install $(EMULATOR)"; \
+	fi
+
+demo-stm32f405: $(VENV)/.ready-$(PYTHON_VERSION)
+	$(call validate-firmware,stm32f405)
+
+EMULATOR := gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+
+# $(call validate-firmware,port): builds the firmware, starts it, validates what it says on its line, stops it.
+define validate-firmware
+$(VENV)/bin/ai-runner firmware build --model $(MODEL) --port $(1) --out build/demo/firmware-$(1)
+@echo "validating the firmware of port $(1) over its serial line"
+@line=build/demo/firmware-$(1).line; rm -f $$line; \
+	$(VENV)/bin/ai-runner firmware run build/demo/firmware-$(1) >$$line & firmware=$$!; \
+	trap 'kill $$firmware; wait $$firmware' EXIT; \
+	until [ -s $$line ]; do kill -0 $$firmware || exit 3; sleep 0.1; done; \
+	$(VALIDATE) -d "$$(head -n 1 $$line)"
+endef
 
 test: check-python check-compiler lint test-oldest
-	$(VENV)/bin/python -m pytest -n 2
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
 
 ifneq ($(filter $(OLDEST_RUNS_ON),$(PYTHON_VERSION)),)
 test-oldest: check-python check-compiler $(OLDEST)/.ready-$(PYTHON_VERSION)
-	$(OLDEST)/bin/python -m pytest -q -n 2 -p no:cacheprovider $(OLDEST_TESTS)
+	$(OLDEST)/bin/python -m pytest -q -n 2 --dist loadgroup -p no:cacheprovider $(OLDEST_TESTS)
 else
 test-oldest: check-python
 	@echo "test-oldest is left out: the oldest packages have no wheels for Python $(PYTHON_VERSION)"
