@@ -83,3 +83,12 @@ def digits_descriptors(digits_int8: Path, compiler: str, tmp_path_factory: pytes
         "st-ai": f"file:{folder / 'st-ai'}",
         "legacy": f"file:{folder / 'legacy'}",
     }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps everything that opens pseudo-terminals on one worker: the system gives a name away again once it is free,
+    and a test that opens a line which has just gone would meet another worker's."""
+    rooms = [REPOSITORY / "tests" / room for room in ("transport", "drivers/stm32", "firmware", "firmware_proto")]
+    for item in items:
+        if any(room in item.path.parents for room in rooms) or "serial" in item.nodeid:
+            item.add_marker(pytest.mark.xdist_group("pseudo-terminals"))
