@@ -12,8 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Run elsewhere: the targets of make in test_makefile.py, the driver of docs/drivers.md in test_registry.py.
-ELSEWHERE = re.compile(r"make |pip install|ai-runner run -d doubler:")
+# Run elsewhere: the targets of make in test_makefile.py, the driver of docs/drivers.md in test_registry.py,
+# a running firmware in tests/cli/test_firmware.py.
+ELSEWHERE = re.compile(r"make |pip install|ai-runner run -d doubler:|ai-runner firmware run")
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
