@@ -20,7 +20,7 @@ from ai_runner.transport import Transport
 from ai_runner.transport.port_list import PortHolder, SerialPortInfo
 from ai_runner.transport.serial_port import PortBusyError, open_serial_port
 
-LATER = Deadline(60)
+LATER = Deadline(3600)  # made when the tests are collected; what hangs is ended by the limit of a test
 SERIAL = parse_descriptor("serial")
 
 
