@@ -5,8 +5,6 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any
 
-import numpy as np
-
 from ai_runner.errors import InvalidParamError, MissingRuntimeError
 
 
@@ -29,6 +27,8 @@ def dump_ihex_file(path: str | PathLike[str], fill_with_zeros: bool = False) -> 
         InvalidParamError: there is no such file, or it is not an Intel HEX file.
         MissingRuntimeError: the package `intelhex` is not installed.
     """
+    import numpy as np  # here, because the checksum above serves a protocol that imports no numpy
+
     try:
         from intelhex import HexReaderError, IntelHex
     except ImportError as error:

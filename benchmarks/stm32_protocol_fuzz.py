@@ -37,8 +37,8 @@ from ai_runner.drivers.stm32.protocol import (
     TensorDesc,
     WriteMemory,
 )
-from ai_runner.drivers.stm32.protocol.memory import bsd_checksum
 from ai_runner.firmware_proto.messages import message_classes
+from ai_runner.memory_image import bsdchecksum
 
 REQID = 2
 # What is sent fits one packet each, so that the sync bytes of a device are no part of a case.
@@ -72,7 +72,7 @@ def conversations(dialect: Dialect) -> list[Conversation]:
     ]
     if dialect.family == "v3":
         data = bytes(range(200))
-        written = [ack(1, 12), ack(1, bsd_checksum(data[:12])), ack(3, bsd_checksum(data[12:20]))]
+        written = [ack(1, 12), ack(1, bsdchecksum(data[:12])), ack(3, bsdchecksum(data[12:20]))]
         found += [
             (ReadMemory(0x20000000, 300), [ack(2, 200), *_pieces(message, data, data[:100])]),
             (WriteMemory(0x20000000, data[:20]), written),

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from ai_runner.drivers.stm32.protocol.errors import ProtocolError
 from ai_runner.drivers.stm32.protocol.events import MemoryData
-
-
-def bsd_checksum(data: bytes) -> int:
-    """BSD's 16-bit checksum: rotate right by one, add the byte."""
-    checksum = 0
-    for byte in data:
-        checksum = (checksum >> 1 | (checksum & 1) << 15) + byte & 0xFFFF
-    return checksum
+from ai_runner.memory_image import bsdchecksum
 
 
 class Reading:
@@ -65,7 +58,7 @@ class Writing:
         Raises:
             ProtocolError: they differ, or the device stopped early.
         """
-        if checksum != bsd_checksum(self._chunk):
+        if checksum != bsdchecksum(self._chunk):
             raise ProtocolError(f"a chunk of memory arrived with checksum {checksum:#x}")
         if is_last and self._offset < len(self._data):
             raise ProtocolError(f"the device took {self._offset} of {len(self._data)} bytes of memory")

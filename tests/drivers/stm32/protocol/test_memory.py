@@ -18,13 +18,14 @@ from ai_runner.drivers.stm32.protocol import (
     WriteMemory,
 )
 from ai_runner.drivers.stm32.protocol.codes import AnswerState
-from ai_runner.drivers.stm32.protocol.memory import Reading, Writing, bsd_checksum
+from ai_runner.drivers.stm32.protocol.memory import Reading, Writing
+from ai_runner.memory_image import bsdchecksum
 
 
 @pytest.mark.parametrize(("data", "checksum"), [(b"", 0), (b"\x01", 1), (b"\x01\x00", 0x8000), (b"123456789", 0xD16F)])
 def test_checksum(data: bytes, checksum: int) -> None:
     # 0xD16F is what `sum -r` says of 123456789.
-    assert bsd_checksum(data) == checksum
+    assert bsdchecksum(data) == checksum
 
 
 @given(data=st.binary(min_size=1, max_size=5000), chunk=st.integers(1, 1024))
@@ -36,7 +37,7 @@ def test_what_is_written_in_chunks_is_what_was_given(data: bytes, chunk: int) ->
         address, piece = writing.next_chunk()
         assert address == 0x1000 + start
         memory[start : start + len(piece)] = piece
-        writing.check(bsd_checksum(piece), is_last=start + chunk >= len(data))
+        writing.check(bsdchecksum(piece), is_last=start + chunk >= len(data))
     assert memory == data
     with pytest.raises(ProtocolError, match="more memory"):
         writing.next_chunk()
@@ -49,9 +50,9 @@ def test_a_chunk_that_arrived_wrong_or_short_is_an_error() -> None:
     writing.accept(2)
     writing.next_chunk()
     with pytest.raises(ProtocolError, match="checksum"):
-        writing.check(bsd_checksum(b"ax"), is_last=False)
+        writing.check(bsdchecksum(b"ax"), is_last=False)
     with pytest.raises(ProtocolError, match="2 of 4"):
-        writing.check(bsd_checksum(b"ab"), is_last=True)
+        writing.check(bsdchecksum(b"ab"), is_last=True)
 
 
 def test_what_is_read_is_as_much_as_was_asked_for() -> None:
@@ -89,6 +90,6 @@ def test_memory_is_written_in_chunks(v3_device: Any) -> None:
         assert connection.next_event() is NEED_DATA
         data = v3_device.classes["aiDataMsg"].FromString(v3_device.message_in(connection.data_to_send()))
         assert (data.addr, data.size, data.datas) == (address, len(chunk), chunk)
-        connection.receive_data(v3_device.ack(2, state, bsd_checksum(chunk)))
-    assert connection.next_event() == Acknowledged(AnswerState.DONE, bsd_checksum(b"ef"))
+        connection.receive_data(v3_device.ack(2, state, bsdchecksum(chunk)))
+    assert connection.next_event() == Acknowledged(AnswerState.DONE, bsdchecksum(b"ef"))
     assert connection.data_to_send() == b""
