@@ -67,6 +67,7 @@ class TensorInfo:
         memory_pool: where the bytes live, ``in 'activations' buffer`` or ``user``.
         address: in the target's memory, 0 when unknown.
         format: how elements are stored; None where `dtype` says it all.
+        labels: what the entries of the last dimension stand for, in order; empty when unknown.
     """
 
     name: str
@@ -78,6 +79,7 @@ class TensorInfo:
     memory_pool: str = "user"
     address: int = 0
     format: TensorFormat | None = None
+    labels: tuple[str, ...] = ()
 
     @cached_property
     def sample_shape(self) -> tuple[int, ...]:

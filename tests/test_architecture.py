@@ -32,7 +32,7 @@ FLOORS = {
     TRANSPORT: {"transport"},
     DRIVERS: {"drivers"},
     RUNNER: {"isolation", "registry", "runner"},
-    JUDGES: {"bench", "c_model", "compare", "data", "edge_impulse"},
+    JUDGES: {"bench", "c_model", "compare", "data", "edge_impulse", "eim_engine"},
     IMAGES: {"firmware"},
     REPORT: {"report"},
     FACE: {"cli", "pytest_plugin"},
@@ -51,6 +51,8 @@ LIBRARIES = {
     "drivers.stm32": {"google"},
     "drivers.tflite": {"ai_edge_litert", "tflite_runtime", "tensorflow"},
     "drivers.onnx": {"onnx", "onnxruntime"},
+    "drivers.eim": set[str](),
+    "drivers.ei_library": set[str](),
 }
 AT_MODULE_LEVEL = {*sys.stdlib_module_names, "numpy"}
 POSIX_ONLY = ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty")
