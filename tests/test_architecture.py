@@ -26,7 +26,17 @@ REPORT = 6
 FACE = 7
 FLOORS = {
     GROUND: {
-        *("compat_dict", "deadline", "descriptor", "driver", "errors", "firmware_proto", "io_tensor", "model"),
+        *(
+            "compat_dict",
+            "deadline",
+            "descriptor",
+            "driver",
+            "errors",
+            "firmware_proto",
+            "impulse",
+            "io_tensor",
+            "model",
+        ),
         *("memory_image", "profile", "quantization", "st_node_types", "tensor_format", "tflite_model"),
     },
     TRANSPORT: {"transport"},
