@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import pprint
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -83,6 +87,33 @@ def digits_descriptors(digits_int8: Path, compiler: str, tmp_path_factory: pytes
         "st-ai": f"file:{folder / 'st-ai'}",
         "legacy": f"file:{folder / 'legacy'}",
     }
+
+
+@pytest.fixture(scope="session")
+def write_engine() -> Callable[[Path, dict[str, Any]], Path]:
+    """Writes an Edge Impulse engine that plays a scenario, an executable file; see tests/engines/scripted.py."""
+    if sys.platform == "win32":
+        pytest.skip("Edge Impulse executables are for Linux and macOS")
+    template = (REPOSITORY / "tests" / "engines" / "scripted.py").read_text(encoding="utf-8")
+    assert "\nSCENARIO = {}\n" in template
+
+    def write(path: Path, scenario: dict[str, Any]) -> Path:
+        script = template.replace("\nSCENARIO = {}\n", f"\nSCENARIO = {pprint.pformat(scenario)}\n")
+        path.write_text(f"#!{sys.executable} -IS\n{script}", encoding="utf-8")
+        path.chmod(0o755)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def scripted_engine(tmp_path: Path, write_engine: Callable[[Path, dict[str, Any]], Path]) -> Callable[..., Path]:
+    """Makes an engine in the test's folder: ``scripted_engine({"shm": False}, "other.eim")``."""
+
+    def make(scenario: dict[str, Any] | None = None, file_name: str = "scripted.eim") -> Path:
+        return write_engine(tmp_path / file_name, scenario or {})
+
+    return make
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
