@@ -29,6 +29,7 @@ from ai_runner.descriptor import Descriptor
 from ai_runner.errors import InvalidParamError
 from ai_runner.model import Caps, Mode, ModelInfo
 from ai_runner.profile import RunResult
+from ai_runner.rerun import Rerun, TensorPlace
 
 Array = npt.NDArray[Any]
 
@@ -122,6 +123,20 @@ class Driver(ABC):
             HwIOError: the runtime died or did not answer; nothing is returned.
             InvalidModelError: the runtime refused the model or the run with an error code of its own.
         """
+
+    def rerun(self, name: str, node: int, recorded: Mapping[TensorPlace, Array]) -> Rerun | None:
+        """Runs one node again on recorded tensors, by every set of kernels this runtime has.
+
+        Args:
+            name: one of `names()`.
+            node: its position in the profile of a run.
+            recorded: tensors as the nodes of that profile declare them, ``(batch,) + sample_shape``. Where an input of
+                the node is not among them, the operators that compute it from those that are run as well.
+
+        Returns:
+            What came out; None where this runtime cannot do it for this node.
+        """
+        return None
 
     def extension(self, name: str | None, **command: Any) -> Any:
         """A command beyond inference; False when there is none."""

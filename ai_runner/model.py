@@ -13,6 +13,7 @@ import numpy as np
 
 from ai_runner.compat_dict import fresh_info, info_template
 from ai_runner.quantization import Quantization
+from ai_runner.rerun import TensorPlace
 from ai_runner.tensor_format import TensorFormat
 
 
@@ -107,6 +108,7 @@ class NodeInfo:
         type_id: number of the operator in its runtime, 0 when it has none.
         type_name: ``Conv2D``, ``CONV_2D``, ... as the runtime spells it.
         outputs: the tensors it writes.
+        reads: the computed tensors it reads, each once (`rerun.TensorPlace`); empty where the runtime does not tell.
     """
 
     name: str
@@ -114,6 +116,7 @@ class NodeInfo:
     type_id: int
     type_name: str
     outputs: tuple[TensorInfo, ...]
+    reads: tuple[TensorPlace, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ For existing scripts `connect()` returns a bool and `invoke()` returns ``outputs
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +26,7 @@ from ai_runner.io_mode import IoMode
 from ai_runner.model import Caps, Mode, ModelInfo, TensorRole
 from ai_runner.profile import RunResult
 from ai_runner.registry import create_driver
+from ai_runner.rerun import Rerun, TensorPlace
 from ai_runner.session import AiRunnerSession
 from ai_runner.tensor_desc import AiTensorDesc, tensor_desc
 
@@ -305,6 +306,10 @@ class AiRunner(_EnumNames):
             return [], {}
         result = self._run(self._driver, info, inputs, self._possible_mode(self._driver, info, mode), callback, io_mode)
         return list(result.outputs), result.to_dict()
+
+    def rerun(self, name: str | int | None, node: int, recorded: Mapping[TensorPlace, Array]) -> Rerun | None:
+        """Runs one node again on recorded tensors; see `Driver.rerun`. Raises as `model_info` does."""
+        return self._connected().rerun(self.model_info(name).name, node, recorded)
 
     def generate_rnd_inputs(
         self,

@@ -37,7 +37,7 @@ FLOORS = {
             "io_tensor",
             "model",
         ),
-        *("memory_image", "profile", "quantization", "st_node_types", "tensor_format", "tflite_model"),
+        *("memory_image", "profile", "quantization", "rerun", "st_node_types", "tensor_format", "tflite_model"),
     },
     TRANSPORT: {"transport"},
     DRIVERS: {"drivers"},

@@ -1,4 +1,4 @@
-"""Cutting one operator out of a .tflite file by patching a copy of it.
+"""Cutting operators out of a .tflite file by patching a copy of it.
 
 FlatBuffers offsets lead forward only, so every operator can be reached from the first element of the operators
 vector, and what is appended at the end can be reached from everywhere.
@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from ai_runner.tflite_model.flatbuffer import FlatBuffer
 
 
-def cut_operator(buffer: FlatBuffer, index: int, inputs: Sequence[int], outputs: Sequence[int]) -> bytes | None:
-    """A copy of the file whose main graph has operator `index` only.
+def cut_operators(
+    buffer: FlatBuffer, operators: Sequence[int], inputs: Sequence[int], outputs: Sequence[int]
+) -> bytes | None:
+    """A copy of the file whose main graph has some of its operators only.
 
     Args:
+        operators: their positions, ascending.
         inputs, outputs: tensor numbers that become the inputs and outputs of the graph.
 
     Returns:
@@ -28,7 +31,10 @@ def cut_operator(buffer: FlatBuffer, index: int, inputs: Sequence[int], outputs:
         return None
     patched = bytearray(buffer.raw)
     first, _ = graph.span(3, 4)
-    struct.pack_into("<II", patched, first - 4, 1, graph.tables(3)[index].position - first)
+    tables = graph.tables(3)
+    # An element moves towards the front of the vector, so that its operator still lies behind it.
+    offsets = [tables[index].position - (first + 4 * place) for place, index in enumerate(operators)]
+    struct.pack_into(f"<I{len(offsets)}I", patched, first - 4, len(offsets), *offsets)
     signatures, _ = root.span(7, 4)
     if signatures:
         struct.pack_into("<I", patched, signatures - 4, 0)

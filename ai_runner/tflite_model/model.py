@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ai_runner.errors import InvalidModelError, InvalidParamError
 from ai_runner.quantization import Quantization
 from ai_runner.tflite_model import schema
-from ai_runner.tflite_model.cut import cut_operator
+from ai_runner.tflite_model.cut import cut_operators
 from ai_runner.tflite_model.flatbuffer import FlatBuffer, FlatTable
 
 _MAX_RANK = 32  # what every supported numpy can hold
@@ -136,16 +136,29 @@ class TfliteModel:
             resource, or lacks an output.
         """
         operator = self.operators[index]
-        if operator.name in schema.DEPENDENT_OPERATORS or not operator.outputs:
+        inputs = dict.fromkeys(i for i in operator.inputs if i >= 0 and self.tensors[i].data is None)
+        return self.cut((index,), tuple(inputs), operator.outputs)
+
+    def cut(self, operators: Sequence[int], inputs: Sequence[int], outputs: Sequence[int]) -> bytes | None:
+        """A .tflite file that computes `outputs` from `inputs`, tensor numbers, by the operators at some positions.
+
+        Returns:
+            The file, or None where one of them cannot run apart from the others.
+        """
+        if not outputs or any(self._depends(index) for index in operators):
             return None
+        return cut_operators(FlatBuffer(self.raw, self.path), sorted(operators), tuple(inputs), tuple(outputs))
+
+    def _depends(self, index: int) -> bool:
+        """Whether an operator has state, runs another sub-graph, shares a resource, or lacks an output."""
+        operator = self.operators[index]
+        if operator.name in schema.DEPENDENT_OPERATORS or not operator.outputs:
+            return True
         used = [self.tensors[i] for i in operator.inputs if i >= 0]
         made = [self.tensors[i] for i in operator.outputs if i >= 0]
         if len(made) != len(operator.outputs) or any(tensor.data is not None for tensor in made):
-            return None
-        if any(tensor.is_variable or tensor.type_name in ("RESOURCE", "VARIANT") for tensor in used + made):
-            return None
-        inputs = dict.fromkeys(tensor.index for tensor in used if tensor.data is None)
-        return cut_operator(FlatBuffer(self.raw, self.path), index, tuple(inputs), operator.outputs)
+            return True
+        return any(tensor.is_variable or tensor.type_name in ("RESOURCE", "VARIANT") for tensor in used + made)
 
 
 def _parse(cls: type[TfliteModel], buffer: FlatBuffer) -> TfliteModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -12,10 +12,12 @@ from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.tflite.description import model_info
 from ai_runner.drivers.tflite.execution import Array, Execution, has_resources, may_compute_shapes
 from ai_runner.drivers.tflite.layers import LayerRun, Layers
+from ai_runner.drivers.tflite.rerun import Rerunner
 from ai_runner.drivers.tflite.runtime import Runtime
 from ai_runner.errors import InvalidModelError
 from ai_runner.model import Caps, Mode, ModelInfo
 from ai_runner.profile import RunResult, TimeSource
+from ai_runner.rerun import Rerun, TensorPlace
 from ai_runner.tflite_model import TfliteModel
 
 _log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Connection:
         self._keep_state = keep_state
         self._plain = self._execution()
         self._layers: Layers | None = None
+        self._rerunner: Rerunner | None = None
         self.info = self._described(self._plain)
         if kernels == "xnnpack" and self.info.runtime.attributes["kernels"] != kernels:
             _log.warning("%s: XNNPACK of %s takes none of its operators", model.path, self.info.runtime.rt_lib_desc)
@@ -97,6 +100,12 @@ class Connection:
             exec_times=exec_times,
             warnings=() if layers is None else layers.warnings(),
         )
+
+    def rerun(self, node: int, recorded: Mapping[TensorPlace, Array]) -> Rerun | None:
+        """Runs one operator again by every kernel set; see `Driver.rerun`."""
+        if self._rerunner is None:
+            self._rerunner = Rerunner(self._model, self._runtime, self._threads)
+        return self._rerunner.run(node, recorded)
 
     def _execution(self, preserve: bool = False) -> Execution:
         return Execution(self._runtime, self._model, self._kernels, self._threads, preserve, self._keep_state)

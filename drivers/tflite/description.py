@@ -22,6 +22,7 @@ from ai_runner.model import (
     TensorInfo,
     TensorRole,
 )
+from ai_runner.rerun import MODEL_INPUT, TensorPlace
 from ai_runner.tflite_model import TfliteModel
 
 
@@ -68,7 +69,21 @@ def node_info(model: TfliteModel, index: int, shapes: Mapping[int, tuple[int, ..
             _tensor_info(model, i, shapes.get(i), TensorRole.INTERNAL, f"N.{index}.{k}", f"{operator.name}_{index}_{k}")
             for k, i in enumerate(numeric_outputs(model, index))
         ),
+        reads=_reads(model, index),
     )
+
+
+def computed_inputs(model: TfliteModel, index: int) -> tuple[int, ...]:
+    """Numbers of the tensors that operator `index` reads and something computes, each once."""
+    numbers = dict.fromkeys(i for i in model.operators[index].inputs if i >= 0)
+    return tuple(i for i in numbers if model.tensors[i].data is None and is_numeric(model, i))
+
+
+def _reads(model: TfliteModel, index: int) -> tuple[TensorPlace, ...]:
+    places: dict[int, TensorPlace] = {number: (MODEL_INPUT, k) for k, number in enumerate(model.inputs)}
+    for operator in model.operators[:index]:
+        places |= {number: (operator.index, k) for k, number in enumerate(numeric_outputs(model, operator.index))}
+    return tuple(places[number] for number in computed_inputs(model, index) if number in places)
 
 
 def numeric_outputs(model: TfliteModel, index: int) -> tuple[int, ...]:

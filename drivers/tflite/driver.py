@@ -16,6 +16,7 @@ from ai_runner.drivers.tflite.runtime import KERNELS, find_runtime
 from ai_runner.errors import InvalidParamError, NotConnectedError
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
+from ai_runner.rerun import Rerun, TensorPlace
 from ai_runner.tflite_model import TfliteModel
 
 _log = logging.getLogger(__name__)
@@ -87,6 +88,11 @@ class TfliteDriver(Driver):
         for warning in result.warnings:
             _log.warning("%s: %s", self.descriptor, warning)
         return result
+
+    def rerun(self, name: str, node: int, recorded: Mapping[TensorPlace, Array]) -> Rerun | None:
+        """Runs one operator again by the reference, builtin and XNNPACK kernels, whatever `kernels=` says."""
+        self.info(name)
+        return self._connected().rerun(node, recorded)
 
     def close(self) -> None:
         """Drops the interpreters; during a run, when that ends."""

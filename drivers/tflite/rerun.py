@@ -1,0 +1,143 @@
+"""Running single operators again, by every kernel set of the runtime.
+
+Each kernel set gets an interpreter of its own for the operators that are cut out, made when first asked for and kept:
+a validation asks for the same layers chunk after chunk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ai_runner.drivers.tflite.description import is_numeric, numeric_outputs
+from ai_runner.drivers.tflite.execution import Array
+from ai_runner.drivers.tflite.operator_times import constant_tensors
+from ai_runner.drivers.tflite.runtime import KERNELS, Runtime
+from ai_runner.errors import InvalidModelError
+from ai_runner.rerun import MODEL_INPUT, Rerun, TensorPlace
+from ai_runner.tflite_model import TfliteModel
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Some operators as a model: tensor numbers in the order of its inputs and outputs, an interpreter a kernel set."""
+
+    raw: bytes
+    operators: tuple[int, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    interpreters: Mapping[str, Any]
+
+
+class Rerunner:
+    """The operators of one model."""
+
+    def __init__(self, model: TfliteModel, runtime: Runtime, threads: int | None) -> None:
+        self._model = model
+        self._runtime = runtime
+        self._threads = threads
+        self._constant = constant_tensors(model)
+        self._producer = {i: operator.index for operator in model.operators for i in operator.outputs if i >= 0}
+        self._cuts: dict[tuple[int, tuple[int, ...]], _Cut | None] = {}
+
+    def run(self, node: int, recorded: Mapping[TensorPlace, Array]) -> Rerun | None:
+        """See `Driver.rerun`."""
+        places = {number: place for place in recorded if (number := self._number(place)) is not None}
+        cut = self._cut(node, places)
+        if cut is None:
+            return None
+        inputs = [self._shaped(number, recorded[places[number]]) for number in cut.inputs]
+        outputs = {}
+        for kernels, interpreter in cut.interpreters.items():
+            try:
+                outputs[kernels] = self._execute(interpreter, cut, inputs)
+            except (ValueError, RuntimeError) as error:
+                _log.debug("%s: node %d on %s kernels: %s", self._model.path, node, kernels, error)
+        if not outputs:
+            return None
+        computing = [i for i in cut.operators if not self._constant.issuperset(self._model.operators[i].outputs)]
+        return Rerun(outputs, len(computing), tuple(places[number] for number in cut.inputs), cut.raw)
+
+    def _number(self, place: TensorPlace) -> int | None:
+        """The number of a tensor in the file; None where there is none."""
+        node, output = place
+        if node >= len(self._model.operators):
+            return None
+        numbers = self._model.inputs if node == MODEL_INPUT else numeric_outputs(self._model, node)
+        return numbers[output] if output < len(numbers) else None
+
+    def _shaped(self, number: int, batch: Array) -> Array:
+        tensor = self._model.tensors[number]
+        return np.ascontiguousarray(batch, tensor.dtype).reshape(len(batch), *(abs(d) for d in tensor.shape))
+
+    def _cut(self, node: int, recorded: Iterable[int]) -> _Cut | None:
+        found = self._needed(node, set(recorded))
+        if found is None:
+            return None
+        operators, inputs = found
+        key = (node, inputs)
+        if key not in self._cuts:
+            self._cuts[key] = self._make_cut(node, operators, inputs)
+        return self._cuts[key]
+
+    def _needed(self, node: int, recorded: set[int]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The operators that compute the outputs of `node` from recorded tensors, and which of those they read."""
+        operators, inputs, open_ends = {node}, set[int](), list(self._model.operators[node].inputs)
+        while open_ends:
+            number = open_ends.pop()
+            if number < 0 or self._model.tensors[number].data is not None:
+                continue
+            if number in recorded and number not in self._model.operators[node].outputs:
+                inputs.add(number)
+                continue
+            producer = self._producer.get(number)
+            if producer is None:
+                return None  # an input of the model that was not recorded, or a variable
+            if producer not in operators:
+                operators.add(producer)
+                open_ends += self._model.operators[producer].inputs
+        return tuple(sorted(operators)), tuple(sorted(inputs))
+
+    def _make_cut(self, node: int, operators: tuple[int, ...], inputs: tuple[int, ...]) -> _Cut | None:
+        model = self._model
+        tensors = {i for o in operators for i in (*model.operators[o].inputs, *model.operators[o].outputs) if i >= 0}
+        unknown = any(model.operators[o].name.startswith(("CUSTOM", "UNKNOWN")) for o in operators)
+        if unknown or not inputs or not all(is_numeric(model, i) or model.tensors[i].data is not None for i in tensors):
+            return None
+        outputs = numeric_outputs(model, node)
+        raw = model.cut(operators, inputs, outputs)
+        if raw is None:
+            return None
+        interpreters = {}
+        for kernels in KERNELS[1:]:
+            try:
+                interpreters[kernels] = self._runtime.allocate(raw, kernels, self._threads, False, model.path)
+            except InvalidModelError as error:
+                _log.debug("%s: node %d has no %s kernel: %s", model.path, node, kernels, error)
+        return _Cut(raw, operators, inputs, outputs, interpreters)
+
+    def _execute(self, interpreter: Any, cut: _Cut, inputs: list[Array]) -> tuple[Array, ...]:
+        batch = len(inputs[0])
+        rows = list(zip(cut.inputs, inputs, strict=True))
+        results: list[Array] = []
+        for sample in range(batch):
+            for number, values in rows:
+                interpreter.set_tensor(number, values[sample])
+            interpreter.invoke()
+            values_of = [interpreter.get_tensor(number) for number in cut.outputs]
+            if not results:
+                results = [np.empty((batch, *value.shape), value.dtype) for value in values_of]
+            for result, value in zip(results, values_of, strict=True):
+                result[sample] = value
+        return tuple(_without_batch_of_one(result) for result in results)
+
+
+def _without_batch_of_one(result: Array) -> Array:
+    """``(batch,) + sample_shape``, as `TensorInfo.sample_shape` has it."""
+    return result.reshape(len(result), *result.shape[2:]) if result.ndim > 1 and result.shape[1] == 1 else result

@@ -1,0 +1,98 @@
+"""Running single operators again on recorded tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ai_runner import AiRunner, Mode, RunResult
+from ai_runner.errors import InvalidParamError, NotConnectedError
+from ai_runner.rerun import MODEL_INPUT, Rerun, TensorPlace
+from ai_runner.tflite_model import TfliteModel
+
+pytest.importorskip("ai_edge_litert", reason="no runtime for .tflite models")
+
+LAYERS = Mode.PER_LAYER | Mode.PER_LAYER_WITH_DATA
+Arrays = dict[TensorPlace, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def runner(digits_int8: Path) -> Iterator[AiRunner]:
+    with AiRunner.open(f"tflite:{digits_int8}?kernels=reference") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def inputs(runner: AiRunner) -> list[np.ndarray]:
+    return runner.generate_rnd_inputs(batch_size=5)
+
+
+def recorded(inputs: list[np.ndarray], result: RunResult) -> Arrays:
+    tensors = {(MODEL_INPUT, k): array for k, array in enumerate(inputs)}
+    return tensors | {(i, k): array for i, node in enumerate(result.nodes) for k, array in enumerate(node.data)}
+
+
+def rerun(runner: AiRunner, node: int, tensors: Arrays) -> Rerun:
+    found = runner.rerun(None, node, tensors)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("kernels", ["reference", "builtin", "xnnpack"])
+def test_each_kernel_set_gives_what_it_gave_in_the_whole_model(
+    digits_int8: Path, runner: AiRunner, inputs: list[np.ndarray], kernels: str
+) -> None:
+    with AiRunner.open(f"tflite:{digits_int8}?kernels={kernels}") as other:
+        result = other.run(inputs, mode=LAYERS)
+    for position, node in enumerate(result.nodes):
+        again = rerun(runner, position, recorded(inputs, result))
+        assert again.operators == 1
+        assert again.inputs == node.info.reads
+        np.testing.assert_array_equal(again.outputs[kernels][0], node.data[0], strict=True)
+
+
+def test_what_was_not_recorded_is_computed_from_what_was(runner: AiRunner, inputs: list[np.ndarray]) -> None:
+    result = runner.run(inputs, mode=LAYERS)
+    tensors = recorded(inputs, result)
+    del tensors[(1, 0)], tensors[(2, 0)]
+    again = rerun(runner, 3, tensors)
+    assert again.operators == 3
+    assert again.inputs == ((0, 0),)
+    np.testing.assert_array_equal(again.outputs["reference"][0], result.nodes[3].data[0])
+
+
+def test_the_whole_model_runs_from_its_inputs(runner: AiRunner, inputs: list[np.ndarray]) -> None:
+    result = runner.run(inputs)
+    again = rerun(runner, 6, {(MODEL_INPUT, 0): inputs[0]})
+    assert again.operators == 7
+    np.testing.assert_array_equal(again.outputs["reference"][0], result.outputs[0].reshape(5, 10))
+
+
+def test_the_inputs_are_those_given(runner: AiRunner, inputs: list[np.ndarray]) -> None:
+    tensors = recorded(inputs, runner.run(inputs, mode=LAYERS))
+    zeros = rerun(runner, 5, tensors | {(4, 0): np.zeros_like(tensors[(4, 0)])})
+    assert len(np.unique(zeros.outputs["reference"][0], axis=0)) == 1
+
+
+def test_the_model_of_a_rerun_computes_it(runner: AiRunner, inputs: list[np.ndarray], tmp_path: Path) -> None:
+    tensors = recorded(inputs, runner.run(inputs, mode=LAYERS))
+    again = rerun(runner, 2, tensors)
+    path = tmp_path / "conv.tflite"
+    path.write_bytes(again.model)
+    assert [operator.name for operator in TfliteModel.read(path).operators] == ["CONV_2D"]
+    with AiRunner.open(f"tflite:{path}?kernels=reference") as alone:
+        np.testing.assert_array_equal(alone.run(tensors[(1, 0)]).outputs[0], again.outputs["reference"][0])
+
+
+def test_without_its_inputs_a_node_cannot_be_run(runner: AiRunner) -> None:
+    assert runner.rerun(None, 0, {}) is None
+
+
+def test_names_are_checked(runner: AiRunner) -> None:
+    with pytest.raises(InvalidParamError, match="no model 'other'"):
+        runner.rerun("other", 0, {})
+    with pytest.raises(NotConnectedError):
+        AiRunner().rerun(None, 0, {})
