@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, Flag
 from functools import cached_property
 from math import prod
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -199,3 +201,9 @@ class ModelInfo:
     def to_dict(self) -> dict[str, Any]:
         """The info dict of AiRunner 2.0, made afresh: changing it changes nothing else."""
         return fresh_info(self._template)
+
+
+def model_name(path: str) -> str:
+    """The name of a model that has none but its file's: ``my-model.v2.tflite`` is ``my_model_v2``."""
+    name = re.sub(r"\W", "_", PurePath(path).stem)
+    return f"_{name}" if not name or name[0].isdigit() else name

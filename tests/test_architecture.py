@@ -32,6 +32,7 @@ FLOORS = {
             "descriptor",
             "driver",
             "errors",
+            "host",
             "firmware_proto",
             "impulse",
             "io_tensor",
@@ -60,7 +61,7 @@ LIBRARIES = {
     "drivers.c_library": set[str](),
     "drivers.stm32": {"google"},
     "drivers.tflite": {"ai_edge_litert", "tflite_runtime", "tensorflow"},
-    "drivers.onnx": {"onnx", "onnxruntime"},
+    "drivers.onnx": {"google", "onnxruntime"},
     "drivers.eim": set[str](),
     "drivers.ei_library": set[str](),
 }

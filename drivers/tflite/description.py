@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import platform
-import re
 from collections.abc import Mapping
-from pathlib import PurePath
 
 import numpy as np
 
 from ai_runner.drivers.tflite.execution import Execution
 from ai_runner.drivers.tflite.runtime import Runtime
 from ai_runner.errors import InvalidModelError
+from ai_runner.host import host_device
 from ai_runner.model import (
     Caps,
-    DeviceInfo,
     MemoryPool,
     ModelInfo,
     NodeInfo,
     RuntimeInfo,
     TensorInfo,
     TensorRole,
+    model_name,
 )
 from ai_runner.rerun import MODEL_INPUT, TensorPlace
 from ai_runner.tflite_model import TfliteModel
-
-
-def model_name(path: str) -> str:
-    """The file's stem as an identifier: ``my-model.v2.tflite`` is ``my_model_v2``."""
-    name = re.sub(r"\W", "_", PurePath(path).stem)
-    return f"_{name}" if not name or name[0].isdigit() else name
 
 
 def model_info(
@@ -46,7 +38,7 @@ def model_info(
         inputs=tuple(_end(model, i, shapes[i], TensorRole.INPUT, k) for k, i in enumerate(model.inputs)),
         outputs=tuple(_end(model, i, shapes[i], TensorRole.OUTPUT, k) for k, i in enumerate(model.outputs)),
         runtime=_runtime_info(execution.runtime, capabilities, attributes),
-        device=_host(),
+        device=host_device(),
         n_nodes=len(model.operators),
         hash=f"0x{model.md5}",
         params=(MemoryPool("weights", sum(t.data.nbytes for t in model.tensors if t.data is not None)),),
@@ -129,16 +121,4 @@ def _runtime_info(runtime: Runtime, capabilities: tuple[Caps, ...], attributes: 
         rt_lib_desc=f"{runtime.name} {runtime.version}, {attributes['kernels']} kernels",
         capabilities=capabilities,
         attributes=attributes,
-    )
-
-
-def _host() -> DeviceInfo:
-    machine, system = platform.machine(), platform.system()
-    processor = platform.processor() or machine
-    return DeviceInfo(
-        dev_type="HOST",
-        desc=f"{machine}, {processor}, {system}",
-        dev_id=f"{machine} {processor}",
-        system=system,
-        machine=machine,
     )
