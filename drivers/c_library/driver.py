@@ -16,7 +16,6 @@ from ai_runner.descriptor import Descriptor
 from ai_runner.driver import AiRunnerCallback, Array, Driver
 from ai_runner.drivers.c_library.binding import Binding
 from ai_runner.drivers.c_library.c_names import NEEDED, Api, ExportedModel, exported_models, symbol
-from ai_runner.drivers.c_library.image import Image
 from ai_runner.drivers.c_library.legacy import LegacyBinding
 from ai_runner.drivers.c_library.legacy_nodes import ObserverLibrary
 from ai_runner.drivers.c_library.locate import LibraryFile, locate
@@ -25,6 +24,7 @@ from ai_runner.drivers.c_library.stai import StaiBinding
 from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidParamError, NotConnectedError
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
+from ai_runner.shared_library.image import Image
 
 _NO_COPY_VARIABLE = "AI_RUNNER_FORCE_NO_DLL_COPY"
 

@@ -12,8 +12,6 @@ from ai_runner.driver import AiRunnerCallback, Array
 from ai_runner.drivers.c_library import legacy_abi as abi
 from ai_runner.drivers.c_library.binding import Binding
 from ai_runner.drivers.c_library.c_names import Api, ExportedModel, symbol
-from ai_runner.drivers.c_library.host import host_device, runtime_info
-from ai_runner.drivers.c_library.image import Image, NativeFunction
 from ai_runner.drivers.c_library.legacy_generations import (
     refuse_incomplete,
     refuse_old_report,
@@ -29,10 +27,13 @@ from ai_runner.drivers.c_library.legacy_tensors import (
 )
 from ai_runner.drivers.c_library.memory import Block
 from ai_runner.drivers.c_library.node_observer import NodeObserver
+from ai_runner.drivers.c_library.runtime import runtime_info
 from ai_runner.drivers.c_library.tensors import read_text
 from ai_runner.errors import InvalidModelError, InvalidParamError
+from ai_runner.host import host_device
 from ai_runner.model import Mode, ModelInfo, NodeInfo, TensorRole
 from ai_runner.profile import RunResult, TimeSource
+from ai_runner.shared_library.image import Image, NativeFunction
 
 # Inputs and outputs of one native call; a larger batch takes several calls, so that memory does not grow with it.
 _STAGING_BYTES = 1 << 22

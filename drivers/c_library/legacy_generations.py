@@ -11,8 +11,8 @@ from ctypes import c_bool, c_uint32, c_void_p
 
 from ai_runner.drivers.c_library import legacy_abi as abi
 from ai_runner.drivers.c_library.c_names import Api, ExportedModel, symbol
-from ai_runner.drivers.c_library.image import Image
 from ai_runner.errors import InvalidModelError
+from ai_runner.shared_library.image import Image
 
 _PLATFORM_API = (1, 2)
 _TOOLS_7_0 = (7, 0)

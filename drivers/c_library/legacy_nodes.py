@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.c_library import legacy_abi as abi
-from ai_runner.drivers.c_library.image import Image, NativeFunction
 from ai_runner.drivers.c_library.legacy_tensors import read_shape
 from ai_runner.drivers.c_library.node_observer import NodeObserver, TensorAt
 from ai_runner.drivers.c_library.tensors import MAX_TENSORS, quantization_of, tensor_info
 from ai_runner.errors import HwIOError, InvalidModelError
 from ai_runner.model import NodeInfo, TensorInfo, TensorRole
+from ai_runner.shared_library.image import Image, NativeFunction
 from ai_runner.st_node_types import node_type
 
 _REGISTER, _UNREGISTER = "ai_platform_observer_io_register", "ai_platform_observer_io_unregister"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai_runner.drivers.c_library.c_names import ExportedModel, exported_models
-from ai_runner.drivers.c_library.inspection import read_file, read_object_file, refuse_foreign
 from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidParamError
+from ai_runner.shared_library.inspection import read_file, read_object_file, refuse_foreign
 
 _logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ai_runner.drivers.c_library.inspection import read_file
 from ai_runner.errors import HwIOError, InvalidModelError, InvalidParamError
+from ai_runner.shared_library.inspection import read_file
 
 # Generated code asks for 4 and names its own figure only in a header; a cache line satisfies every runtime seen.
 _ALIGNMENT = 64

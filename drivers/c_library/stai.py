@@ -14,10 +14,9 @@ from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.c_library import stai_abi as abi
 from ai_runner.drivers.c_library.binding import Binding
 from ai_runner.drivers.c_library.c_names import Api, ExportedModel, symbol
-from ai_runner.drivers.c_library.host import host_device, runtime_info
-from ai_runner.drivers.c_library.image import Image, NativeFunction
 from ai_runner.drivers.c_library.memory import Block, refuse_missing_weights, weight_blocks
 from ai_runner.drivers.c_library.node_observer import NodeObserver
+from ai_runner.drivers.c_library.runtime import runtime_info
 from ai_runner.drivers.c_library.stai_nodes import Graph, StaiNodeObserver, read_graph, read_tensor
 from ai_runner.drivers.c_library.tensors import (
     MAX_TENSORS,
@@ -27,7 +26,9 @@ from ai_runner.drivers.c_library.tensors import (
     read_text,
 )
 from ai_runner.errors import InvalidModelError
+from ai_runner.host import host_device
 from ai_runner.model import MemoryPool, ModelInfo, TensorInfo, TensorRole
+from ai_runner.shared_library.image import Image, NativeFunction
 
 _MAX_CONTEXT_BYTES = 1 << 24
 

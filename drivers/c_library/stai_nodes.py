@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.c_library import stai_abi as abi
-from ai_runner.drivers.c_library.image import NativeFunction
 from ai_runner.drivers.c_library.node_observer import NodeObserver, TensorAt
 from ai_runner.drivers.c_library.tensors import (
     MAX_NODES,
@@ -30,6 +29,7 @@ from ai_runner.drivers.c_library.tensors import (
 )
 from ai_runner.errors import InvalidModelError
 from ai_runner.model import NodeInfo, TensorInfo, TensorRole
+from ai_runner.shared_library.image import NativeFunction
 from ai_runner.st_node_types import node_type
 
 _MS = 1e-6  # of a nanosecond

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ai_runner.drivers.c_library import elf, mach_o, pe
-from ai_runner.drivers.c_library.host import host_architecture
-from ai_runner.drivers.c_library.object_file import MalformedError, ObjectFile
 from ai_runner.errors import HwIOError, InvalidModelError
+from ai_runner.shared_library import elf, mach_o, pe
+from ai_runner.shared_library.host import host_architecture
+from ai_runner.shared_library.object_file import MalformedError, ObjectFile
 
 
 def read_object_file(path: Path, data: bytes) -> ObjectFile:
@@ -78,7 +78,7 @@ def _likely_content(data: bytes) -> str:
 
 def _likely_remedy(data: bytes) -> str:
     if data.startswith(b"!<arch>"):
-        return "the C-model has to be generated as a shared library (ST: validate, or generate --dll)"
+        return "it has to be built as a shared library (ST: validate, or generate --dll; Edge Impulse: ei-library)"
     if data.startswith(b"version https://git-lfs"):
         return "git lfs pull"
     return "give the .so, .dll or .dylib that was generated for the host"

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_runner.drivers.c_library import host as host_module
-from ai_runner.drivers.c_library.host import host_architecture
-from ai_runner.drivers.c_library.inspection import read_file, read_object_file, refuse_foreign
-from ai_runner.drivers.c_library.object_file import ObjectFile
 from ai_runner.errors import HwIOError, InvalidModelError
+from ai_runner.shared_library import host as host_module
+from ai_runner.shared_library.host import host_architecture
+from ai_runner.shared_library.inspection import read_file, read_object_file, refuse_foreign
+from ai_runner.shared_library.object_file import ObjectFile
 
 SOMEWHERE = Path("model.so")
 
@@ -103,12 +103,13 @@ def test_headers_and_symbols(data: bytes, system: str, machines: tuple[str, ...]
     assert read_object_file(SOMEWHERE, data) == ObjectFile(system, machines, frozenset(exports))
 
 
-def test_only_defined_global_symbols_of_a_real_library_count(build_twin) -> None:
-    path = build_twin("legacy")
+def test_only_defined_global_symbols_of_a_real_library_count(build_c, tmp_path: Path) -> None:
+    code = "#include <string.h>\nstatic int n; int data; int run(void *a) { return memcmp(a, &data, ++n); }"
+    path = build_c(code, tmp_path / "libmodel.so")
     found = read_object_file(path, path.read_bytes())
     assert found.machines == (host_architecture()[1],)
-    assert {"ai_network_run", "ai_network_get_report", "ai_platform_observer_io_register"} <= found.exports
-    assert not {"memcpy", "emit", "inputs"} & found.exports  # undefined, and local to the file
+    assert {"data", "run"} <= found.exports
+    assert not {"memcmp", "n"} & found.exports  # undefined, and local to the file
     refuse_foreign(path, found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from ai_runner.drivers.c_library.object_file import MAX_SYMBOLS, BoundedBytes, MalformedError, ObjectFile, name_at
+from ai_runner.shared_library.object_file import MAX_SYMBOLS, BoundedBytes, MalformedError, ObjectFile, name_at
 
 MAGICS = (b"\x7fELF",)
 

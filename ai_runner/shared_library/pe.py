@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ai_runner.drivers.c_library.object_file import BoundedBytes, MalformedError, ObjectFile, name_at
+from ai_runner.shared_library.object_file import BoundedBytes, MalformedError, ObjectFile, name_at
 
 MAGICS = (b"MZ",)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from ai_runner.drivers.c_library.host import host_architecture
-from ai_runner.drivers.c_library.object_file import (
+from ai_runner.shared_library.host import host_architecture
+from ai_runner.shared_library.object_file import (
     MAX_SYMBOLS,
     BoundedBytes,
     MalformedError,
