@@ -70,7 +70,8 @@ class TensorInfo:
         memory_pool: where the bytes live, ``in 'activations' buffer`` or ``user``.
         address: in the target's memory, 0 when unknown.
         format: how elements are stored; None where `dtype` says it all.
-        labels: what the entries of the last dimension stand for, in order; empty when unknown.
+        labels: what the entries of the last dimension, or the `label` numbers of a structured type, stand for, in
+            order; empty when unknown.
     """
 
     name: str

@@ -1,0 +1,76 @@
+"""An impulse in the words of ai_runner.model: tensors, stages, runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ai_runner.impulse.hello import Anomaly, Hello
+from ai_runner.impulse.result import output_tensors
+from ai_runner.model import Caps, DeviceInfo, ModelInfo, NodeInfo, RuntimeInfo, TensorInfo, TensorRole
+
+
+def model_info(
+    hello: Hello,
+    name: str,
+    protocol: str,
+    device: DeviceInfo,
+    freeform_sizes: Sequence[int] = (),
+    attributes: Mapping[str, str] | None = None,
+) -> ModelInfo:
+    """Describes an impulse as a model with one input, ``features`` float32 (1, features).
+
+    Args:
+        hello: what it says of itself.
+        name: of the model.
+        protocol: how the host talks to it.
+        device: that runs it.
+        freeform_sizes: elements of each output of a freeform model, where the hello does not have them.
+        attributes: further facts, printed first.
+
+    Raises:
+        InvalidMsgError: the hello promises no output.
+    """
+    features = TensorInfo("features", (1, hello.features), np.dtype(np.float32), role=TensorRole.INPUT, tag="I.0")
+    return ModelInfo(
+        name=name,
+        inputs=(features,),
+        outputs=output_tensors(hello, freeform_sizes),
+        runtime=RuntimeInfo(
+            protocol=protocol,
+            name=f"Edge Impulse ({hello.engine_name})",
+            rt_lib_desc=hello.engine_name,
+            capabilities=(Caps.IO_ONLY, Caps.PER_LAYER),
+            attributes={**(attributes or {}), **dict(_attributes(hello))},
+        ),
+        device=device,
+        n_nodes=len(stages(hello)),
+    )
+
+
+def stages(hello: Hello) -> tuple[str, ...]:
+    """The stages of an impulse whose times a runtime tells, as replies name them."""
+    return ("dsp", "classification", *(("anomaly",) if hello.anomaly != Anomaly.NONE else ()))
+
+
+def stage_nodes(hello: Hello) -> tuple[NodeInfo, ...]:
+    """The stages as nodes; they show no tensors."""
+    return tuple(NodeInfo(name, m_id=-1, type_id=0, type_name=name, outputs=()) for name in stages(hello))
+
+
+def _attributes(hello: Hello) -> list[tuple[str, str]]:
+    image = f"{hello.image_width}x{hello.image_height}x{hello.image_channels}"
+    facts = [
+        ("project", f"{hello.project_name} ({hello.project_id})" if hello.project_id else hello.project_name),
+        ("owner", hello.owner),
+        ("deploy_version", str(hello.deploy_version or "")),
+        ("impulse", hello.impulse_name),
+        ("model_type", hello.model_type),
+        ("engine", hello.engine_name),
+        ("engine_properties", ", ".join(hello.engine_properties)),
+        ("sensor", hello.sensor_name),
+        ("frequency", f"{hello.frequency:g} Hz" if hello.frequency else ""),
+        ("image", f"{image}, {hello.resize_mode}" if hello.image_width else ""),
+    ]
+    return [(key, " ".join(value.split())) for key, value in facts if value]
