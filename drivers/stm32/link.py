@@ -46,6 +46,8 @@ class Link:
         self._run_silence = RUN_SILENCE if timeout is None else timeout
         self._trace = trace
         self._settled = True
+        baudrate = transport.baudrate
+        self._byte_seconds = _BITS_PER_BYTE / baudrate if baudrate else 0.0
 
     @property
     def at_rest(self) -> bool:
@@ -75,7 +77,7 @@ class Link:
                 self._write(pending)
             self._settled = True
             if event is NEED_DATA:
-                connection.receive_data(self._read())
+                self._listen()
                 continue
             if isinstance(event, LogMessage):
                 log_target_message(event)
@@ -98,11 +100,19 @@ class Link:
         self._write(data)
         self._settled = True
 
+    def _listen(self) -> None:
+        """Takes what comes next, and answers as long as the device only asks for packets."""
+        connection = self.connection
+        data = self._read()
+        while connection.sending and (packet := connection.requested_packet(data)):
+            self._write(packet)
+            data = self._read()
+        connection.receive_data(data)
+
     def _write(self, data: bytes) -> None:
         if self._trace:
             _log.debug("> %s", data.hex(" "))
-        baudrate = self.transport.baudrate
-        seconds = self._silence + (len(data) * _BITS_PER_BYTE / baudrate if baudrate else 0.0)
+        seconds = self._silence + len(data) * self._byte_seconds
         self.transport.write(data, self.transport.deadline(seconds))
 
     def _read(self) -> bytes:

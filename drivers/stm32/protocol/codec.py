@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import isfinite
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from ai_runner.drivers.stm32.protocol import commands
 from ai_runner.drivers.stm32.protocol.bulk import Path, check_overhead
@@ -22,6 +21,7 @@ from ai_runner.drivers.stm32.protocol.events import (
     SyncReply,
     Version,
 )
+from ai_runner.drivers.stm32.protocol.packets import varint
 from ai_runner.drivers.stm32.protocol.transitions import Heard
 from ai_runner.errors import InvalidParamError
 from ai_runner.firmware_proto.messages import message_classes
@@ -30,8 +30,7 @@ MAX_NAME_BYTES = 63
 _U32 = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A decoded message of the device.
 
     Attributes:
@@ -67,6 +66,7 @@ class Codec(ABC):
         self.classes: Mapping[str, Any] = message_classes(self.FAMILY)
         self._decode_error = DecodeError
         self._answer = self.classes["respMsg"]
+        self._runs: dict[commands.Run, bytes] = {}
         self._readers: dict[str, Callable[[Any, AnswerState], Answer]] = {
             "sync": self._read_sync,
             "ack": self._read_ack,
@@ -111,17 +111,30 @@ class Codec(ABC):
                 return commands.Request(CommandCode.TEST, extra << 16 | number, name, opt)
         raise InvalidParamError(f"protocol {self.dialect.name} has no {type(command).__name__}")
 
+    def command(self, reqid: int, command: commands.Command) -> bytes:
+        """A serialized `reqMsg` that starts `command`; raises as `request_of`."""
+        if not isinstance(command, commands.Run):
+            return self.request(reqid, self.request_of(command))
+        fields = self._runs.get(command)
+        if fields is None:
+            if len(self._runs) >= _KEPT_RUNS:
+                self._runs.clear()
+            fields = self._runs[command] = self._fields(self.request_of(command))
+        return _REQID + varint(reqid) + fields
+
     def request(self, reqid: int, request: commands.Request) -> bytes:
         """A serialized `reqMsg`: all five fields, because firmware drops an incomplete one without a word."""
+        return _REQID + varint(reqid) + self._fields(request)
+
+    def _fields(self, request: commands.Request) -> bytes:
+        """A `reqMsg` but for its number."""
         name = request.name.encode("utf-8")
         if len(name) > MAX_NAME_BYTES or b"\0" in name:
             raise InvalidParamError(f"{request.name!r} cannot name a model: at most {MAX_NAME_BYTES} bytes, no NUL")
         for number in (request.code, request.param, request.opt):
             if not 0 <= number <= _U32:
                 raise InvalidParamError(f"{number} does not fit 32 bits without sign")
-        message = self.classes["reqMsg"](
-            reqid=reqid, cmd=int(request.code), param=request.param, name=name, opt=request.opt
-        )
+        message = self.classes["reqMsg"](cmd=int(request.code), param=request.param, name=name, opt=request.opt)
         encoded: bytes = message.SerializeToString()
         return encoded
 
@@ -148,9 +161,9 @@ class Codec(ABC):
             raise ProtocolError("an undecodable message", data=message) from None
         payload = answer.WhichOneof("payload")
         state = answer.state
-        if payload is None or state > AnswerState.ERROR or (state == AnswerState.ERROR and payload not in _OF_ERRORS):
+        if payload is None or state > _ERROR or (state == _ERROR and payload not in _OF_ERRORS):
             raise ProtocolError(f"a message with payload {payload} in state {state}", data=message)
-        return self._readers[payload](answer, AnswerState(state))
+        return self._readers[payload](answer, _STATES[state])
 
     def _read_sync(self, answer: Any, state: AnswerState) -> Answer:
         sync = answer.sync
@@ -171,6 +184,10 @@ class Codec(ABC):
         return Answer(answer.reqid, state, ((Heard.LOG, event),), wants_ack=True)
 
 
+_REQID = b"\x08"  # the key of field 1, a varint
+_KEPT_RUNS = 64
+_STATES = tuple(AnswerState)
+_ERROR = int(AnswerState.ERROR)
 _OF_ERRORS = frozenset({"ack", "log"})
 _ACKS = {
     AnswerState.IDLE: Heard.ACK_DONE,

@@ -8,7 +8,7 @@ from typing import Any
 from ai_runner.drivers.stm32.protocol import commands
 from ai_runner.drivers.stm32.protocol.codec import Answer, Codec, milliseconds, runtime_id, text, version_of
 from ai_runner.drivers.stm32.protocol.codes import AnswerState, CommandCode, OperatorFlag, RunParam, TensorFlag
-from ai_runner.drivers.stm32.protocol.dialect import V3_2
+from ai_runner.drivers.stm32.protocol.dialect import V3_2, Dialect
 from ai_runner.drivers.stm32.protocol.errors import ProtocolError
 from ai_runner.drivers.stm32.protocol.events import (
     MemoryData,
@@ -26,6 +26,10 @@ from ai_runner.drivers.stm32.protocol.transitions import Heard
 _LAYER_TYPE = 0x7FFF
 _MAX_RANK = 16
 _MAX_COUNTERS = 1024
+# As plain numbers: these are looked at for every message, and operators of flags are written in Python.
+_NO_DATA, _LAST = int(TensorFlag.NO_DATA), int(TensorFlag.LAST)
+_WITHOUT_TENSOR = int(OperatorFlag.WITHOUT_TENSOR)
+_KEPT_DESCS, _KEPT_BYTES = 256, 256  # so many, none of them longer
 _PARAM_OF = {
     "debug": RunParam.DEBUG,
     "const_value": RunParam.CONST_VALUE,
@@ -40,6 +44,10 @@ class CodecV3(Codec):
 
     FAMILY = "v3"
     BULK = ((15, 4), (17, 2, 4))
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        self._descs: dict[bytes, TensorDesc] = {}
 
     def readers(self) -> dict[str, Callable[[Any, AnswerState], Answer]]:
         return {
@@ -128,20 +136,33 @@ class CodecV3(Codec):
         counter_type = op.counter_type & 0xFFFF
         if flags:
             node = NodeReport(name, layer_type, op.id, duration, counter_type, counters, stack, heap)
-            heard = Heard.WHOLE_NODE if flags & OperatorFlag.WITHOUT_TENSOR else Heard.NODE
+            heard = Heard.WHOLE_NODE if flags & _WITHOUT_TENSOR else Heard.NODE
             return Answer(answer.reqid, state, ((heard, node),))
         report = RunReport(name, duration, counter_type, counters, stack, heap)
         heard = Heard.LAST_REPORT if state is AnswerState.DONE else Heard.REPORT
         return Answer(answer.reqid, state, ((heard, report),))
 
     def _read_tensor(self, answer: Any, state: AnswerState) -> Answer:
-        desc = _desc(answer.tensor.desc)
-        data = None if desc.flags & TensorFlag.NO_DATA else _elements(answer.tensor.data)
+        tensor = answer.tensor
+        desc = self._desc_of(tensor.desc)
+        data = None if desc.flags & _NO_DATA else _elements(tensor.data)
         if state is AnswerState.DONE:
             heard = Heard.FINAL_TENSOR
         else:
-            heard = Heard.LAST_TENSOR if desc.flags & TensorFlag.LAST else Heard.TENSOR
+            heard = Heard.LAST_TENSOR if desc.flags & _LAST else Heard.TENSOR
         return Answer(answer.reqid, state, ((heard, Tensor(desc, data)),))
+
+    def _desc_of(self, desc: Any) -> TensorDesc:
+        """As `_desc`; a tensor is described again with every upload, word for word."""
+        encoded: bytes = desc.SerializeToString()
+        found = self._descs.get(encoded)
+        if found is None:
+            found = _desc(desc)
+            if len(encoded) <= _KEPT_BYTES:
+                if len(self._descs) >= _KEPT_DESCS:
+                    self._descs.clear()
+                self._descs[encoded] = found
+        return found
 
     def _read_data(self, answer: Any, state: AnswerState) -> Answer:
         event = MemoryData(answer.data.addr, _elements(answer.data))

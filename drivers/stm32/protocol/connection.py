@@ -25,12 +25,13 @@ from ai_runner.drivers.stm32.protocol.events import (
     SystemInfo,
 )
 from ai_runner.drivers.stm32.protocol.memory import Reading, Writing
-from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE, Link, MessageWriter, PacketReader
+from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE, SYNC_BYTE, Link, MessageWriter, PacketReader
 from ai_runner.drivers.stm32.protocol.transitions import HEARING, SAYING, Heard, State
 from ai_runner.errors import InvalidParamError
 
 # A request with a number above takes one byte more, and a SYNC has to fit the shortest probe.
 _MAX_REQID = 127
+_SYNC = bytes((SYNC_BYTE,))
 _CARRIES_TENSORS = frozenset({State.RUNNING, State.NODE_OPEN, State.OUTPUTS, State.READING, State.TESTING})
 # What a v2 message tells besides its tensor, and an earlier message of the node or run has told before.
 _REPEATED = frozenset({(State.NODE_OPEN, Heard.NODE), (State.OUTPUTS, Heard.REPORT)})
@@ -125,14 +126,13 @@ class Connection:
         after = SAYING[self.state].get(type(command))
         if after is None:
             raise InvalidParamError(f"{type(command).__name__} cannot be sent: {self.state.value}")
-        match command:
-            case commands.SendTensor():
-                message = self._codec.tensor_message(command)
-                self._input = command
-            case commands.Acknowledge(param, error):
-                message = self._codec.acknowledgement(param, error)
-            case _:
-                message = self._start(command)
+        if isinstance(command, commands.SendTensor):
+            message = self._codec.tensor_message(command)
+            self._input = command
+        elif isinstance(command, commands.Acknowledge):
+            message = self._codec.acknowledgement(command.param, command.error)
+        else:
+            message = self._start(command)
         self.state = after
         self._queue(message)
         if isinstance(command, commands.Sync | commands.Disconnect):
@@ -144,8 +144,21 @@ class Connection:
         if self.state is not State.FAILED:
             self._reader.feed(data)
 
+    def requested_packet(self, data: bytes) -> bytes:
+        """The bytes to write when `data`, all that was read, is one sync byte that asks for the next packet.
+
+        The short way through `receive_data`, `next_event` and `data_to_send` for long messages; b"" where `data` is
+        anything else, and still to be received.
+        """
+        if data != _SYNC or not self._writers or self._reader.held or self._events:
+            return b""
+        self._write_packets()
+        return self.data_to_send()
+
     def data_to_send(self) -> bytes:
         """Bytes that the conversation itself wants written: further packets of a message, acks. May be empty."""
+        if not self._outbox:
+            return b""
         data = bytes(self._outbox)
         self._outbox.clear()
         return data
@@ -174,16 +187,14 @@ class Connection:
         return self._events.popleft()
 
     def _start(self, command: commands.Command) -> bytes:
-        request = self._codec.request_of(command)
         reqid = self.reqid % _MAX_REQID + 1
-        message = self._codec.request(reqid, request)
+        message = self._codec.command(reqid, command)
         self.reqid = reqid
         self._messages = self._bytes = self._inputs = 0
-        match command:
-            case commands.ReadMemory(address, size):
-                self._reading = Reading(address, size)
-            case commands.WriteMemory(address, data):
-                self._writing = Writing(address, data)
+        if isinstance(command, commands.ReadMemory):
+            self._reading = Reading(command.address, command.size)
+        elif isinstance(command, commands.WriteMemory):
+            self._writing = Writing(command.address, command.data)
         return message
 
     def _queue(self, message: bytes) -> None:
@@ -192,11 +203,12 @@ class Connection:
             self._write_packets()
 
     def _write_packets(self) -> None:
-        while self._writers:
-            self._outbox += self._writers[0].next_packet()
-            if not self._writers[0].finished:
+        writers = self._writers
+        while writers:
+            self._outbox += writers[0].next_packet()
+            if not writers[0].finished:
                 break
-            self._writers.popleft()
+            writers.popleft()
 
     def _continue_message(self) -> None:
         if not self._writers:

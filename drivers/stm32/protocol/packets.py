@@ -16,6 +16,8 @@ SYNC_BYTE = 0xAA
 PACKET_SIZE = 32
 MAX_PACKET_SIZE = 4094
 _LOOK_AHEAD = 2048
+_SMALL = tuple(bytes((value,)) for value in range(0x80))
+_ONE_BY_ONE = 4
 
 
 class Link(Enum):
@@ -27,6 +29,8 @@ class Link(Enum):
 
 def varint(value: int) -> bytes:
     """`value` as a protobuf varint."""
+    if value < 0x80:
+        return _SMALL[value]
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
@@ -74,11 +78,21 @@ class PacketReader:
     def __init__(self, header_bytes: int, size: int = PACKET_SIZE) -> None:
         if header_bytes not in (1, 2):
             raise ValueError(f"a packet header has 1 or 2 bytes, not {header_bytes}")
-        self.size = size
         self._header_bytes = header_bytes
         self._end_mark = 0x80 << 8 * (header_bytes - 1)
         self._received = bytearray()
-        self._message = bytearray()
+        self._looked_at = 0  # bytes at the front: full packets of the message that is arriving
+        self.size = size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @size.setter
+    def size(self, size: int) -> None:
+        self._size = size
+        self._step = self._header_bytes + size
+        self._full = size.to_bytes(self._header_bytes, "big")
 
     def feed(self, data: bytes) -> None:
         """Stores received bytes."""
@@ -86,13 +100,13 @@ class PacketReader:
 
     @property
     def held(self) -> int:
-        """Bytes held, of packets and of a message that is not whole yet."""
-        return len(self._received) + len(self._message)
+        """Bytes held, of packets and of a message that is not whole yet; without the headers of its full packets."""
+        return len(self._received) - self._looked_at // self._step * self._header_bytes
 
     def clear(self) -> None:
         """Forgets everything held."""
         self._received.clear()
-        self._message.clear()
+        self._looked_at = 0
 
     def next_message(self, limit: int) -> bytes | Link:
         """The next whole message, a sync byte, or `Link.MORE`.
@@ -103,57 +117,76 @@ class PacketReader:
         Raises:
             ProtocolError: a header that no device sends, or a message above the limit.
         """
-        header_bytes, received = self._header_bytes, self._received
-        while received:
-            if received[0] == SYNC_BYTE:
+        received = self._received
+        while self._looked_at < len(received):
+            start = self._looked_at
+            if received[start] == SYNC_BYTE:
                 return self._take_sync_byte()
-            if len(received) < header_bytes + self.size:
+            if len(received) - start < self._step:
                 return Link.MORE
-            header = int.from_bytes(received[:header_bytes], "big")
-            count = header & ~self._end_mark
-            if count > self.size or (count < self.size and header == count):
-                raise ProtocolError(
-                    f"no packet header: {received[:header_bytes].hex()} with packets of {self.size} bytes",
-                    hint="another dialect, another baud rate, or a byte was lost",
-                    data=bytes(received[:64]),
-                )
-            if header == count:
-                self._take_full_packets(limit)
-                continue
-            self._message += received[header_bytes : header_bytes + count]
-            del received[: header_bytes + self.size]
-            self._check(limit)
-            message = bytes(self._message)
-            self._message.clear()
-            return message
+            if received.startswith(self._full, start):
+                self._skip_full_packets(limit)
+            else:
+                return self._take_message(limit)
         return Link.MORE
 
     def _take_sync_byte(self) -> Link:
-        if self._message:
-            raise ProtocolError("a sync byte in the middle of a message", data=bytes(self._received[:64]))
+        if self._looked_at:
+            raise ProtocolError("a sync byte in the middle of a message", data=self._sample())
         del self._received[0]
         return Link.SYNC
 
-    def _take_full_packets(self, limit: int) -> None:
-        """Moves all full packets at the front, of which there is at least one, into the message."""
-        step = self._header_bytes + self.size
-        full = self.size.to_bytes(self._header_bytes, "big")
+    def _skip_full_packets(self, limit: int) -> None:
+        """Looks at the headers of packets, the first of which is full, up to one that is not."""
+        received, step, full, start = self._received, self._step, self._full, self._looked_at
+        packets = 1
         # So many that the limit is noticed, and so few that looking ahead stays cheap when messages are short.
-        wanted = min(len(self._received) // step, (limit - len(self._message)) // self.size + 1, _LOOK_AHEAD)
-        # The headers of these packets, a column of bytes at a time; the first that is not full ends the run.
-        columns = [self._received[i : wanted * step : step] for i in range(self._header_bytes)]
-        packets = min(len(c) - len(c.lstrip(full[i : i + 1])) for i, c in enumerate(columns))
-        taken = self._received[: packets * step]
-        del self._received[: len(taken)]
-        for width in range(step, self.size, -1):
-            del taken[::width]
-        self._message += taken
-        self._check(limit)
+        wanted = min((len(received) - start) // step, (limit - self._payload_bytes()) // self._size + 1, _LOOK_AHEAD)
+        while packets < min(wanted, _ONE_BY_ONE) and received.startswith(full, start + packets * step):
+            packets += 1
+        if packets == _ONE_BY_ONE:
+            # A column of bytes at a time; the first that is not full ends the run.
+            columns = [received[start + i : start + wanted * step : step] for i in range(self._header_bytes)]
+            packets = min(len(c) - len(c.lstrip(full[i : i + 1])) for i, c in enumerate(columns))
+        self._looked_at = start + packets * step
+        self._check(self._payload_bytes(), limit)
 
-    def _check(self, limit: int) -> None:
-        if len(self._message) > limit:
+    def _take_message(self, limit: int) -> bytes:
+        """The message whose last packet is the next one."""
+        received, first, start = self._received, self._header_bytes, self._looked_at
+        header = int.from_bytes(received[start : start + first], "big")
+        count = header & ~self._end_mark
+        if header == count or count > self._size:
+            raise ProtocolError(
+                f"no packet header: {received[start : start + first].hex()} with packets of {self._size} bytes",
+                hint="another dialect, another baud rate, or a byte was lost",
+                data=self._sample(),
+            )
+        self._check(self._payload_bytes() + count, limit)
+        if not start:
+            message = bytes(received[first : first + count])
+        elif start == self._step:
+            message = bytes(received[first:start] + received[start + first : start + first + count])
+        else:
+            taken = received[: start + first + count]
+            for width in range(self._step, self._size, -1):
+                del taken[::width]
+            message = bytes(taken)
+        del received[: start + self._step]
+        self._looked_at = 0
+        return message
+
+    def _payload_bytes(self) -> int:
+        return self._looked_at // self._step * self._size
+
+    def _check(self, size: int, limit: int) -> None:
+        if size > limit:
             raise ProtocolError(
                 f"a message of more than {limit} bytes",
                 hint="a byte was lost, or the board sends tensors larger than the limit",
-                data=bytes(self._message[:64]),
+                data=self._sample(),
             )
+
+    def _sample(self) -> bytes:
+        """What an error shows."""
+        return bytes(self._received[self._looked_at : self._looked_at + 64])
