@@ -107,9 +107,11 @@ class Aligner:
         """Steps 5 and, where the packets are large, 6, for a board whose framing is known."""
         self._seen.steps.append("resume")
         wait = ALIGN_WAITS[0]
-        if self._at_boundary(header_bytes + packet_size, wait) and self._synchronise(header_bytes, packet_size, wait):
-            return self._aligned()
-        return None
+        if self._at_boundary(header_bytes + packet_size, wait):
+            self._synchronise(header_bytes, packet_size, wait)
+        elif packet_size > PACKET_SIZE and not self._answered():
+            self._resume_large(wait)
+        return self._aligned()
 
     def recover(self, thorough: bool) -> AlignedPort | None:
         """Steps 3 to 6, with longer waits each time that something has come back and made no sense.
@@ -135,8 +137,11 @@ class Aligner:
         if header_bytes:
             self._seen.steps.append(f"{header_bytes}-byte headers")
             return self._synchronise(header_bytes, PACKET_SIZE, wait)
+        return self._resume_large(wait, large_limit)
+
+    def _resume_large(self, wait: float, limit: int = LARGE_LIMIT) -> bool:
         self._seen.steps.append("large packets")
-        size = self._measure_large(wait, large_limit)
+        size = self._measure_large(wait, limit)
         if self._answered():
             return self._confirm(wait)
         return size > 0 and self._synchronise(2, size, wait)

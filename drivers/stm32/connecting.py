@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ai_runner.deadline import Deadline
 from ai_runner.descriptor import Descriptor
 from ai_runner.drivers.stm32.alignment import AlignedPort, Aligner
 from ai_runner.drivers.stm32.diagnosis import explain, no_board
 from ai_runner.drivers.stm32.evidence import Attempt, PortEvidence
+from ai_runner.drivers.stm32.options import LinkOptions
 from ai_runner.drivers.stm32.protocol import (
-    DIALECTS,
     NEED_DATA,
     Connection,
     ProtocolError,
@@ -31,82 +29,26 @@ from ai_runner.transport.st_usb import candidates, kind_of
 
 Wrap = Callable[[Transport], Transport]
 
-BAUDRATES = (115200, 921600, 460800, 230400)
-# ST's relay script listens here, and ST's client looks here, where nothing else is said.
-RELAY_HOST, RELAY_PORT = "localhost", 10000
-# Digits alone are a port.
-_RELAY = r"(\[[^\]]+\]|[^:/]*[^:/\d][^:/]*)?:?(\d*)"
-
-_TIMEOUT = 20.0  # s for all ports together
-_RECOVERY_TIMEOUT = 60.0
 _PATIENCE = 0.8  # s that a busy port is tried again: services of the system look into a port that has just come
 _SYNC_WAIT = 1.0  # s
 _READ_SIZE = 4096
 
-OPTIONS = {
-    "baudrate": "Bd; default: 115200, 921600, 460800 and 230400 are tried",
-    "dialect": f"accept only this one: {', '.join(d.name for d in DIALECTS)}, or the start of a name (v3)",
-    "timeout": f"seconds for finding the board, default {_TIMEOUT:.0f}, with recover=1 {_RECOVERY_TIMEOUT:.0f}",
-    "recover": "1: try everything to bring back a silent board, for as long as the timeout allows",
-}
 
-
-@dataclass(frozen=True)
-class LinkOptions:
-    """What a descriptor and the keywords of connect() say about connecting.
+class Found(NamedTuple):
+    """A board that has been found.
 
     Attributes:
-        address: of the transport; '' means: look for a board of ST.
-        bauds: to try, in this order; one when it was given.
-        dialect: start of the name of the one wanted; '' for any.
-        timeout: s.
-        recover: try everything.
+        transport: open, after `wrap`.
+        connection: in state READY, its dialect known.
+        address: of the port, as it may be opened again.
     """
 
+    transport: Transport
+    connection: Connection
     address: str
-    bauds: tuple[int, ...]
-    dialect: str
-    timeout: float
-    recover: bool
-
-    @classmethod
-    def of(cls, descriptor: Descriptor, keywords: Mapping[str, Any]) -> LinkOptions:
-        """Reads them.
-
-        Raises:
-            InvalidParamError: a value that is not possible.
-        """
-        baudrate = descriptor.integer("baudrate", int(keywords.get("baudrate") or 0), 1, 12_000_000)
-        dialect = descriptor.options.get("dialect", "")
-        if dialect and not any(known.name.startswith(dialect) for known in DIALECTS):
-            raise InvalidParamError(
-                f"{descriptor}: there is no dialect {dialect!r}",
-                hint=f"known are {', '.join(known.name for known in DIALECTS)}",
-            )
-        return cls(
-            relay_address(descriptor.address) if descriptor.scheme == "socket" else descriptor.address,
-            (baudrate,) if baudrate else BAUDRATES,
-            dialect,
-            _seconds(descriptor, keywords),
-            descriptor.choice("recover", ("0", "1"), "0") == "1",
-        )
 
 
-def relay_address(address: str) -> str:
-    """``host:port`` of a relay as a URL; either may be missing, as with ST's client.
-
-    Raises:
-        InvalidParamError: it is neither.
-    """
-    match = re.fullmatch(_RELAY, address)
-    if match is None:
-        raise InvalidParamError(
-            f"socket:{address}: neither host nor port", hint="socket:HOST:PORT; an IPv6 address stands in brackets"
-        )
-    return f"socket://{match.group(1) or RELAY_HOST}:{match.group(2) or RELAY_PORT}"
-
-
-def establish(descriptor: Descriptor, keywords: Mapping[str, Any], deadline: Deadline) -> tuple[Transport, Connection]:
+def establish(descriptor: Descriptor, keywords: Mapping[str, Any], deadline: Deadline) -> Found:
     """Finds the board that `descriptor` means.
 
     Args:
@@ -114,9 +56,6 @@ def establish(descriptor: Descriptor, keywords: Mapping[str, Any], deadline: Dea
         keywords: `baudrate` (Bd), `timeout` (s), `transport`: an open line to use instead, which stays the caller's;
             `wrap`: what each line goes through before it is used.
         deadline: for all of it, besides the timeout.
-
-    Returns:
-        The open transport, and a connection in state READY, whose dialect is known.
 
     Raises:
         InvalidParamError: an option or an address that is not possible.
@@ -126,13 +65,13 @@ def establish(descriptor: Descriptor, keywords: Mapping[str, Any], deadline: Dea
     options = LinkOptions.of(descriptor, keywords)
     remaining = deadline.remaining()
     total = Deadline(options.timeout if remaining is None else min(options.timeout, remaining))
-    wrap: Wrap = keywords.get("wrap") or _unwrapped
+    wrap: Wrap = keywords.get("wrap") or unwrapped
     given: Transport | None = keywords.get("transport")
     given = wrap(given) if given else None
     tried: list[PortEvidence] = []
     for seen in [PortEvidence(given.describe())] if given else _ports(options):
         tried.append(seen)
-        found = _try_port(seen, options, total.remaining() or 0.0, given, wrap)
+        found = try_port(seen, options, total.remaining() or 0.0, wrap, given)
         if found is not None:
             return found
     for seen in tried:
@@ -191,9 +130,18 @@ def realign(transport: Transport, connection: Connection, deadline: Deadline) ->
     return _synchronised(transport, aligned, deadline)
 
 
-def _try_port(
-    seen: PortEvidence, options: LinkOptions, seconds: float, given: Transport | None, wrap: Wrap
-) -> tuple[Transport, Connection] | None:
+def try_port(
+    seen: PortEvidence, options: LinkOptions, seconds: float, wrap: Wrap, given: Transport | None = None
+) -> Found | None:
+    """The board on one port, within `seconds`; None where there is none, and then `seen` tells what was.
+
+    Args:
+        seen: filled; its `port` is what is opened, unless a line is `given`.
+        wrap: what the line goes through once it is open.
+
+    Raises:
+        InvalidParamError: the address or the rate is not possible.
+    """
     transport = given
     try:
         patience = Deadline(min(seconds, _patience(seen.port)))
@@ -201,7 +149,7 @@ def _try_port(
         deadline = transport.deadline(seconds)
         aligned = _align(transport, deadline, options.bauds, options.recover, seen)
         if aligned is not None and _is_wanted(aligned, options, seen):
-            return transport, _synchronised(transport, aligned, deadline)
+            return Found(transport, _synchronised(transport, aligned, deadline), seen.port)
     except InvalidParamError:
         _close(transport, given)
         raise
@@ -241,7 +189,8 @@ def _align(
     return None
 
 
-def _unwrapped(transport: Transport) -> Transport:
+def unwrapped(transport: Transport) -> Transport:
+    """The line itself: what `wrap` is where nothing else is given."""
     return transport
 
 
@@ -306,15 +255,3 @@ def _others(port: str) -> tuple[str, ...]:
 def _close(transport: Transport | None, given: Transport | None) -> None:
     if transport is not None and given is None:
         transport.close()
-
-
-def _seconds(descriptor: Descriptor, keywords: Mapping[str, Any]) -> float:
-    default = _RECOVERY_TIMEOUT if descriptor.options.get("recover") == "1" else _TIMEOUT
-    text = descriptor.options.get("timeout", keywords.get("timeout") or default)
-    try:
-        seconds = float(text)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0 < seconds <= 86400:
-        raise InvalidParamError(f"{descriptor}: timeout={text!r} is not a number of seconds up to a day")
-    return seconds

@@ -16,14 +16,16 @@ from ai_runner.drivers.stm32.board import Board, read_board
 from ai_runner.drivers.stm32.description import model_info, runtime_number, time_source
 from ai_runner.drivers.stm32.execution import Execution, ServedModel
 from ai_runner.drivers.stm32.expectation import check_expected, expected_hash
-from ai_runner.drivers.stm32.extension import extend
+from ai_runner.drivers.stm32.extension import extend, is_repeatable
 from ai_runner.drivers.stm32.link import Link
+from ai_runner.drivers.stm32.options import OPTIONS, LinkOptions
 from ai_runner.drivers.stm32.protocol import Disconnect, Sync
 from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE
+from ai_runner.drivers.stm32.recovery import Recovery
 from ai_runner.drivers.stm32.replay import RecordedBoard
+from ai_runner.drivers.stm32.replugging import PortIdentity
 from ai_runner.errors import (
     AiRunnerError,
-    InvalidModelError,
     InvalidMsgError,
     InvalidParamError,
     LinkLostError,
@@ -37,7 +39,6 @@ from ai_runner.transport.wire import WireDriver
 
 _log = logging.getLogger(__name__)
 
-_REALIGN_TIMEOUT = 10.0  # s for bringing a board back before the next command
 _LEAVE_TIMEOUT = 2.0  # s for bringing it back when nobody waits for it any more
 
 
@@ -51,12 +52,11 @@ class Stm32Driver(WireDriver):
         transport, wrap: as `WireDriver` says.
 
     After a fault the next command first brings the board back on the same line. A run that is interrupted (Ctrl-C)
-    leaves the board at rest.
+    leaves the board at rest. With `resume`, a run outlives a reset board and a pulled cable.
     """
 
     OPTIONS: ClassVar[Mapping[str, str]] = {
-        **connecting.OPTIONS,
-        "timeout": "seconds for finding the board (default: 20), and that it may be silent (5, in a run 60)",
+        **OPTIONS,
         "expect": "hash or .tflite of the model that has to be on the board",
     }
     KEYWORDS: ClassVar[frozenset[str]] = WireDriver.KEYWORDS | {"baudrate", "timeout", "io_hw_log"}
@@ -64,11 +64,9 @@ class Stm32Driver(WireDriver):
 
     def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:
         super().__init__(descriptor, **keywords)
-        options = connecting.LinkOptions.of(descriptor, self.keywords)
-        is_given = "timeout" in descriptor.options or "timeout" in self.keywords
-        self._silence = options.timeout if is_given else None
+        self._options = LinkOptions.of(descriptor, self.keywords)
         self._link: Link | None = None
-        self._board: Board | None = None
+        self._recovery: Recovery | None = None
         self._models: dict[str, ServedModel] = {}
         self._running = threading.Lock()
         self._close_wanted = False
@@ -87,10 +85,11 @@ class Stm32Driver(WireDriver):
         self.close()
         expected = self.descriptor.options.get("expect", "")
         wanted = expected_hash(expected) if expected else ""
-        transport, connection = connecting.establish(self.descriptor, self.keywords, deadline)
-        self._link = Link(transport, connection, self._silence, bool(self.keywords.get("io_hw_log")))
+        transport, connection, address = connecting.establish(self.descriptor, self.keywords, deadline)
+        self._link = Link(transport, connection, self._options.silence, bool(self.keywords.get("io_hw_log")))
         try:
-            self._board = board = read_board(self._link)
+            board = read_board(self._link)
+            self._recovery = self._recovery_of(board, address)
             self._models = {model.name: _served(board, i) for i, model in enumerate(board.models)}
             if wanted:
                 infos = [model.info for model in self._models.values()]
@@ -119,16 +118,17 @@ class Stm32Driver(WireDriver):
             InvalidParamError: a command of this connection is going on, in a callback or another thread.
         """
         model = self._model(name)
-        with self._at_rest() as link:
-            return Execution(link, model, inputs, mode, callback).run()
+        with self._at_rest() as (link, recovery):
+            execution = Execution(link, model, inputs, mode, callback, recovery.attempts(), self._options.verify)
+            return execution.run()
 
     def extension(self, name: str | None, **command: Any) -> Any:
         """Memory, Intel HEX files and self-tests, as `ai_runner.drivers.stm32.extension` describes."""
         if "cmd" not in command:
             return False
         capabilities = next(iter(self._models.values())).info.runtime.capabilities if self._models else ()
-        with self._at_rest() as link:
-            return extend(link, capabilities, command)
+        with self._at_rest() as (link, recovery):
+            return recovery.repeated(lambda: extend(link, capabilities, command), is_repeatable(command))
 
     def close(self) -> None:
         """Leaves the board at rest and in small packets, and the port; from a callback, when its run has ended."""
@@ -137,7 +137,7 @@ class Stm32Driver(WireDriver):
             return
         try:
             self._close_wanted = False
-            link, self._link, self._board = self._link, None, None
+            link, self._link, self._recovery = self._link, None, None
             self._models = {}
             if link is not None:
                 try:
@@ -157,6 +157,12 @@ class Stm32Driver(WireDriver):
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
+    def _recovery_of(self, board: Board, address: str) -> Recovery:
+        link = self._connected()
+        can_reopen = self._options.resume and "transport" not in self.keywords
+        port = PortIdentity.of(address) if can_reopen else None
+        return Recovery(link, board, self._options, port, self.keywords.get("wrap") or connecting.unwrapped)
+
     def _connected(self) -> Link:
         if self._link is None:
             raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
@@ -169,18 +175,20 @@ class Stm32Driver(WireDriver):
         return self._models[name]
 
     @contextmanager
-    def _at_rest(self) -> Iterator[Link]:
+    def _at_rest(self) -> Iterator[tuple[Link, Recovery]]:
         """The link for one command, at rest before, and after an interrupt at rest again."""
         if not self._running.acquire(blocking=False):
             raise InvalidParamError(
                 f"{self.descriptor}: asked while a run is going on", hint="use a connection of its own for each board"
             )
         try:
-            link = self._connected()
+            link, recovery = self._connected(), self._recovery
+            if recovery is None:
+                raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
             if not link.at_rest:
-                self._bring_back(link, _REALIGN_TIMEOUT)
+                recovery.bring_back()
             try:
-                yield link
+                yield link, recovery
             except InvalidMsgError as error:
                 where = link.transport.describe()
                 if not error.message.startswith(where):
@@ -189,30 +197,12 @@ class Stm32Driver(WireDriver):
             except Exception:
                 raise  # the next command brings the board back: this one ends within its deadline
             except BaseException:
-                self._bring_back_quietly(link)
+                _leave_at_rest(link, recovery)
                 raise
         finally:
             self._running.release()
             if self._close_wanted:
                 self.close()
-
-    def _bring_back(self, link: Link, seconds: float) -> None:
-        """Aligns the line again and goes on with the same board."""
-        deadline = link.transport.deadline(seconds)
-        link.resume(connecting.realign(link.transport, link.connection, deadline))
-        _log.info("%s: synchronised again", link.transport.describe())
-        if read_board(link).models != (self._board.models if self._board else ()):
-            raise InvalidModelError(
-                f"{link.transport.describe()}: the board has other models than before", hint="connect again"
-            )
-
-    def _bring_back_quietly(self, link: Link) -> None:
-        """Before an interrupt goes on: the board at rest, where that takes no long."""
-        try:
-            if not link.at_rest:
-                self._bring_back(link, _LEAVE_TIMEOUT)
-        except AiRunnerError as error:
-            _log.debug("the board is left as it is: %s", error)
 
     def _leave(self, link: Link) -> None:
         try:
@@ -229,6 +219,15 @@ class Stm32Driver(WireDriver):
             pass  # nobody is there to be left
         except AiRunnerError as error:
             _log.debug("the board is left as it is: %s", error)
+
+
+def _leave_at_rest(link: Link, recovery: Recovery) -> None:
+    """Before an interrupt goes on: the board at rest, where that takes no long."""
+    try:
+        if not link.at_rest:
+            recovery.realign(_LEAVE_TIMEOUT)
+    except AiRunnerError as error:
+        _log.debug("the board is left as it is: %s", error)
 
 
 def _served(board: Board, index: int) -> ServedModel:

@@ -22,8 +22,9 @@ from ai_runner.drivers.stm32.protocol import (
     Tensor,
 )
 from ai_runner.drivers.stm32.protocol.codes import ErrorCode
+from ai_runner.drivers.stm32.recovery import Attempts
 from ai_runner.drivers.stm32.tensors import Receiver, wire_samples
-from ai_runner.errors import InvalidModelError, InvalidMsgError
+from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidMsgError
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult, TimeSource
 
@@ -121,15 +122,27 @@ class Execution:
         inputs: as `Driver.invoke` gets them.
         mode: of PER_LAYER, PER_LAYER_WITH_DATA, CONST_VALUE, PERF_ONLY and DEBUG.
         callback: called around samples and nodes.
+        attempts: says which faults are mended; the sample then runs again, without the callbacks that there have been.
+        verify: run every sample twice, and take different tensors for a fault.
     """
 
     def __init__(
-        self, link: Link, model: ServedModel, inputs: Sequence[Array], mode: Mode, callback: AiRunnerCallback | None
+        self,
+        link: Link,
+        model: ServedModel,
+        inputs: Sequence[Array],
+        mode: Mode,
+        callback: AiRunnerCallback | None,
+        attempts: Attempts,
+        verify: bool = False,
     ) -> None:
         self._link = link
         self._model = model
         self._mode = mode
         self._callback = callback
+        self._attempts = attempts
+        self._verify = verify
+        self._begun = False
         self._batch = len(inputs[0]) if inputs else 1
         self._descs = model.desc.inputs
         plan = _PLAIN if mode is _IO_ONLY else _plan(mode, model.constant_on_board)
@@ -154,10 +167,7 @@ class Execution:
             start = perf_counter()
             if callback is not None:
                 callback.on_sample_begin(sample)
-            before = perf_counter()
-            report = self._sample(sample)
-            nodes_ms = None if self._nodes is None else self._nodes.end_sample()
-            reports.add(report, nodes_ms, (perf_counter() - before) * _MS)
+            reports.add(*self._measured(sample))
             if self._nodes is not None and self._nodes.failure is not None:
                 raise self._nodes.failure
             go_on = True
@@ -178,16 +188,53 @@ class Execution:
             if seconds > _LONG_RUN:
                 _log.info("%d samples take %.0f s or more at %d Bd", self._batch, seconds, baudrate)
 
+    def _measured(self, sample: int) -> tuple[RunReport, float | None, float]:
+        """A sample that has run without fault: its report, and ms of its nodes together and as the host saw it."""
+        if self._nodes is not None:
+            self._nodes.begin_sample(sample)
+        while True:
+            try:
+                if self._verify:
+                    return self._run_twice(sample)
+                return self._run_once(sample)
+            except AiRunnerError as error:
+                self._attempts.mend(sample, error, self._begun)
+                if self._nodes is not None:
+                    self._nodes.begin_again()
+
+    def _run_once(self, sample: int) -> tuple[RunReport, float | None, float]:
+        before = perf_counter()
+        report = self._sample(sample)
+        nodes_ms = None if self._nodes is None else self._nodes.end_sample()
+        return report, nodes_ms, (perf_counter() - before) * _MS
+
+    def _run_twice(self, sample: int) -> tuple[RunReport, float | None, float]:
+        self._run_once(sample)
+        first = self._tensors(sample)
+        if self._nodes is not None:
+            self._nodes.begin_again()
+        measured = self._run_once(sample)
+        if self._tensors(sample) != first:
+            raise InvalidMsgError(
+                f"{self._link.transport.describe()}: two runs of sample {sample} gave different tensors",
+                hint="the line flips bits, or the model keeps a state: then verify=1 is not for it",
+                retryable=True,
+            )
+        return measured
+
+    def _tensors(self, sample: int) -> list[bytes]:
+        found = [receiver.array[sample].tobytes() for receiver in self._outputs]
+        return found if self._nodes is None else found + self._nodes.tensors()
+
     def _sample(self, sample: int) -> RunReport:
         link, nodes, feed = self._link, self._nodes, self._feed
         report: RunReport | None = None
         outputs = 0
-        if nodes is not None:
-            nodes.begin_sample(sample)
+        self._begun = False
         for event in link.ask(self._later if sample else self._first):
             if isinstance(event, InputWanted):
-                if event.index >= len(feed):
-                    raise InvalidMsgError(f"the board wants input {event.index} of {len(feed)}", retryable=True)
+                self._begun = True
+                self._check_wanted(event)
                 link.say(SendTensor(feed[event.index][sample], self._descs[event.index]))
             elif isinstance(event, Tensor):
                 if report is None and nodes is not None:
@@ -210,7 +257,22 @@ class Execution:
             raise InvalidMsgError(
                 f"the board sent {outputs} of {len(self._outputs)} outputs of '{self._model.info.name}'", retryable=True
             )
+        if link.connection.held:
+            raise InvalidMsgError("the board sent more than its answer: a byte may be there twice", retryable=True)
         return report
+
+    def _check_wanted(self, event: InputWanted) -> None:
+        """The number of the input, and the size that the board announces for the first one: bytes, in v2 elements."""
+        if event.index >= len(self._feed):
+            raise InvalidMsgError(f"the board wants input {event.index} of {len(self._feed)}", retryable=True)
+        if event.announced is not None:
+            info, desc = self._model.info.inputs[event.index], self._descs[event.index]
+            known = (info.size_bytes, desc.size, desc.size * info.dtype.itemsize)
+            if event.announced not in known:
+                raise InvalidMsgError(
+                    f"the board wants {event.announced} bytes of input {info.name}, which has {info.size_bytes}",
+                    retryable=True,
+                )
 
     def _output(self, index: int) -> Receiver:
         if index >= len(self._outputs):
@@ -224,6 +286,7 @@ class Execution:
             f"{self._link.transport.describe()}: the board refused to run '{self._model.info.name}': {error}",
             hint="its log (level INFO) may say why",
             evidence={"error": event.error, "param": event.param},
+            retryable=not self._begun,  # a name may have been garbled on its way
         )
 
     def _result(self, reports: _Reports, host_duration: float) -> RunResult:

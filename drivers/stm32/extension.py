@@ -38,6 +38,11 @@ _NEEDS = {
 }
 
 
+def is_repeatable(command: Mapping[str, Any]) -> bool:
+    """Whether a command may be carried out twice with the same effect: those of memory, not the tests."""
+    return _NEEDS.get(str(command.get("cmd", ""))) is Caps.MEMORY_RW
+
+
 def extend(link: Link, capabilities: tuple[Caps, ...], command: Mapping[str, Any]) -> Any:
     """Carries out one command of a script.
 

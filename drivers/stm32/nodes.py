@@ -16,6 +16,7 @@ from ai_runner.model import NodeInfo, TensorInfo, TensorRole
 from ai_runner.profile import NodeProfile, TimeSource
 
 _NODE_LOG = "s:node:"
+_Mark = tuple[int, int, dict[str, int]]
 
 
 @dataclass
@@ -28,6 +29,17 @@ class _Node:
     durations: list[float | None] = field(default_factory=list)
     counters: list[tuple[int, ...]] = field(default_factory=list)
     extra: dict[str, list[list[str]]] = field(default_factory=dict)
+
+    def mark(self) -> _Mark:
+        """How much has been collected."""
+        return len(self.durations), len(self.counters), {key: len(values) for key, values in self.extra.items()}
+
+    def forget(self, mark: _Mark) -> None:
+        """Drops what came after `mark`."""
+        durations, counters, extra = mark
+        del self.durations[durations:], self.counters[counters:]
+        for key, values in self.extra.items():
+            del values[extra.get(key, 0) :]
 
 
 class NodeCollector:
@@ -49,11 +61,28 @@ class NodeCollector:
         self._index = -1
         self._tensor = 0
         self._pending_logs: list[list[str]] = []
+        self._called: set[tuple[str, int]] = set()
+        self._marks: list[_Mark] = []
 
     def begin_sample(self, sample: int) -> None:
         """The next events are those of number `sample`."""
         self._sample, self._index, self._tensor = sample, -1, 0
         self._pending_logs.clear()
+        self._called.clear()
+        self._marks = [node.mark() for node in self._nodes]
+
+    def begin_again(self) -> None:
+        """The same sample from its start: what has been collected of it is forgotten, callbacks are not repeated."""
+        self._index, self._tensor = -1, 0
+        self._pending_logs.clear()
+        del self._nodes[len(self._marks) :]
+        for node, mark in zip(self._nodes, self._marks, strict=True):
+            node.forget(mark)
+
+    def tensors(self) -> list[bytes]:
+        """Those of the sample that has ended."""
+        receivers = (receiver for node in self._nodes for receiver in node.receivers)
+        return [receiver.array[self._sample].tobytes() for receiver in receivers if receiver is not None]
 
     def log(self, message: LogMessage) -> None:
         """Keeps a line ``s:node:<counter>:<values>``, which describes the node to come."""
@@ -154,6 +183,9 @@ class NodeCollector:
         self._call("on_node_end", data, self._logs(node, node.durations[-1]))
 
     def _call(self, event: str, data: list[Array], logs: dict[str, Any]) -> None:
+        if (event, self._index) in self._called:
+            return
+        self._called.add((event, self._index))
         try:
             getattr(self._callback, event)(self._index, data, logs)
         except BaseException as error:  # raised again when the board has finished the sample

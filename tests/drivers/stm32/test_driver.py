@@ -168,30 +168,44 @@ class TestFaults:
 
     @pytest.mark.parametrize("choices", FIRMWARES, ids=str)
     @pytest.mark.parametrize("junk", [b"\0", b"abc" * 5, bytes(33), b"\xff" * 7], ids=lambda junk: junk.hex()[:8])
-    def test_stray_bytes_to_the_board(self, choices: dict[str, Any], junk: bytes, wire: Any, driver_on: Any) -> None:
-        if choices.get("large_packet") and junk != b"\0":
-            pytest.skip("takes seconds: thousands of bytes to the next packet")
+    def test_stray_bytes_to_the_board_are_noticed_before_a_run(
+        self, choices: dict[str, Any], junk: bytes, wire: Any, driver_on: Any
+    ) -> None:
         line = wire(**choices)
-        driver = driver_on(line, {"timeout": 0.3})
+        driver = driver_on(line, silence="0.1")
         expected = driver.invoke("digits", digits(driver)).outputs[0]
         line.write(junk, Deadline(1))
-        with pytest.raises((InvalidMsgError, LinkTimeoutError)):
-            driver.invoke("digits", digits(driver))
         self.recovers(driver, expected)
 
     @pytest.mark.parametrize("choices", FIRMWARES, ids=str)
-    def test_bytes_of_the_board_get_lost(self, choices: dict[str, Any], wire: Any, driver_on: Any) -> None:
+    def test_stray_bytes_to_the_board_within_a_run(self, choices: dict[str, Any], wire: Any, driver_on: Any) -> None:
         line = wire(**choices)
-        driver = driver_on(line, {"timeout": 0.3})
+        driver = driver_on(line, silence="0.1")
         expected = driver.invoke("digits", digits(driver)).outputs[0]
-        lost = iter([b""])
-
-        def lose_once(data: bytes) -> bytes:
-            return data[:-1] if len(data) > 1 and next(lost, None) is not None else data
-
-        line.on_read = lose_once
+        writes = iter(range(100))
+        line.on_write = lambda data: data + b"abc" if next(writes) == 4 else data
         with pytest.raises((InvalidMsgError, LinkTimeoutError)):
             driver.invoke("digits", digits(driver))
+        line.on_write = bytes
+        self.recovers(driver, expected)
+
+    @pytest.mark.parametrize("choices", FIRMWARES, ids=str)
+    @pytest.mark.parametrize("which", [0, 1])
+    def test_bytes_of_the_board_get_lost(self, choices: dict[str, Any], which: int, wire: Any, driver_on: Any) -> None:
+        line = wire(**choices)
+        driver = driver_on(line, silence="0.1")
+        expected = driver.invoke("digits", digits(driver)).outputs[0]
+        answers = iter(range(100))
+
+        def lose_one(data: bytes) -> bytes:
+            return data[:-1] if len(data) > 1 and next(answers) == which else data
+
+        line.on_read = lose_one
+        if which == 0:  # the answer to the request: nothing has been run, and it is made again
+            self.recovers(driver, expected)
+        else:
+            with pytest.raises((InvalidMsgError, LinkTimeoutError)):
+                driver.invoke("digits", digits(driver))
         self.recovers(driver, expected)
 
     @pytest.mark.parametrize("choices", FIRMWARES, ids=str)
@@ -220,7 +234,7 @@ class TestFaults:
 
     def test_a_silent_board_is_an_error_in_time(self, wire: Any, driver_on: Any) -> None:
         line = wire()
-        driver = driver_on(line, {"timeout": 0.1})
+        driver = driver_on(line, silence="0.1")
         expected = driver.invoke("digits", digits(driver)).outputs[0]
         line.on_read = lambda _: b""
         with pytest.raises(LinkTimeoutError, match=r"silent for 0\.1 s"):
@@ -230,7 +244,7 @@ class TestFaults:
 
     def test_garbage_is_an_error(self, wire: Any, driver_on: Any) -> None:
         line = wire()
-        driver = driver_on(line, {"timeout": 0.3})
+        driver = driver_on(line, silence="0.3")
         expected = driver.invoke("digits", digits(driver)).outputs[0]
         line.on_read = lambda data: bytes(byte ^ 0x55 for byte in data)
         with pytest.raises(InvalidMsgError):
@@ -262,7 +276,7 @@ class TestFaults:
     @pytest.mark.parametrize("choices", FIRMWARES, ids=str)
     def test_closing_brings_a_disturbed_board_back(self, choices: dict[str, Any], wire: Any, driver_on: Any) -> None:
         line = wire(**choices)
-        driver = driver_on(line, {"timeout": 0.1})
+        driver = driver_on(line, silence="0.1")
         line.on_read = lambda _: b""
         with pytest.raises(LinkTimeoutError):
             driver.invoke("digits", digits(driver), WITH_DATA)
@@ -324,7 +338,13 @@ class TestExtension:
             assert board.run(board.generate_rnd_inputs("digits")).durations
 
 
-@pytest.mark.parametrize("option", ["timeout=0", "timeout=soon", "dialect=v9", "baudrate=fast", "recover=perhaps"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("timeout=0", "timeout=soon", "silence=0", "resume=-1", "resume=ever"),
+        *("dialect=v9", "baudrate=fast", "recover=perhaps", "verify=yes"),
+    ],
+)
 def test_impossible_options_are_refused_at_once(option: str) -> None:
     with pytest.raises(InvalidParamError, match=option.partition("=")[0]):
         Stm32Driver(parse_descriptor(f"serial:?{option}"))

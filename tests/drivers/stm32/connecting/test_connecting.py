@@ -12,8 +12,9 @@ import pytest
 from ai_runner.deadline import Deadline
 from ai_runner.descriptor import parse_descriptor
 from ai_runner.drivers.stm32 import connecting
-from ai_runner.drivers.stm32.connecting import BAUDRATES, LinkOptions, establish, relay_address
+from ai_runner.drivers.stm32.connecting import establish
 from ai_runner.drivers.stm32.evidence import PortEvidence
+from ai_runner.drivers.stm32.options import BAUDRATES, LinkOptions, relay_address
 from ai_runner.drivers.stm32.protocol import State
 from ai_runner.errors import HwIOError, InvalidParamError, LinkLostError, LinkTimeoutError
 from ai_runner.transport import Transport
@@ -93,7 +94,7 @@ def test_the_first_port_with_a_board_is_taken(kind: Any, board: Any, bench: Any)
     bench["silent"] = board(kind, rate=9600, speaks_at=1)[0]
     bench["board"], firmware = board(kind, rate=9600, speaks_at=921600)
     bench["never asked"] = None
-    transport, connection = establish(SERIAL, {}, LATER)
+    transport, connection, _ = establish(SERIAL, {}, LATER)
     assert transport is bench["board"]
     assert transport.baudrate == 921600
     assert connection.state is State.READY
@@ -106,7 +107,7 @@ def test_the_first_port_with_a_board_is_taken(kind: Any, board: Any, bench: Any)
 
 def test_a_given_transport_is_used_and_stays_open(kinds: Any, board: Any) -> None:
     host, _ = board(kinds["v3.1-2b"])
-    transport, connection = establish(SERIAL, {"transport": host}, LATER)
+    transport, connection, _ = establish(SERIAL, {"transport": host}, LATER)
     assert transport is host
     assert connection.dialect is not None
     silent, _ = board(kinds["v2.1"], rate=1, speaks_at=2)
@@ -117,7 +118,7 @@ def test_a_given_transport_is_used_and_stays_open(kinds: Any, board: Any) -> Non
 
 def test_a_dialect_that_is_asked_for_chooses_the_board(kinds: Any, board: Any, bench: Any) -> None:
     bench["old"], bench["new"] = board(kinds["v2.1"])[0], board(kinds["v3.1-2b"])[0]
-    transport, _ = establish(parse_descriptor("serial:?dialect=v3"), {}, LATER)
+    transport, *_ = establish(parse_descriptor("serial:?dialect=v3"), {}, LATER)
     assert transport is bench["new"]
 
 
@@ -231,7 +232,7 @@ def test_a_board_behind_a_real_port(
 ) -> None:
     host, firmware = board(kinds[name])
     leave(host, firmware.kind, state)
-    transport, connection = establish(parse_descriptor(f"serial:{pseudo_terminal(host)}:115200"), {}, Deadline(60))
+    transport, connection, _ = establish(parse_descriptor(f"serial:{pseudo_terminal(host)}:115200"), {}, Deadline(60))
     with transport:
         assert connection.dialect is not None
         assert connection.dialect.name == name

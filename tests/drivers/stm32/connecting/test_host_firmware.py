@@ -84,7 +84,7 @@ def models(transport: Transport, connection: Connection) -> list[str]:
 
 
 def recovered(descriptor: str, dialect: str) -> None:
-    transport, connection = establish(parse_descriptor(descriptor), {}, Deadline(60))
+    transport, connection, _ = establish(parse_descriptor(descriptor), {}, Deadline(60))
     with transport:
         assert connection.dialect is not None
         assert connection.dialect.name == dialect
@@ -128,7 +128,7 @@ def test_a_firmware_behind_a_relay_is_found(started: Any) -> None:
 def test_a_fault_is_mended_on_the_same_line(
     dialect: str, large: int, state: str, kinds: Any, leave: Any, started: Any
 ) -> None:
-    transport, connection = establish(parse_descriptor(started(dialect, large)), {}, Deadline(60))
+    transport, connection, _ = establish(parse_descriptor(started(dialect, large)), {}, Deadline(60))
     with transport:
         transport.write(connection.send(GetSystemInfo()), transport.deadline(5))
         while connection.busy:
