@@ -25,6 +25,7 @@ VERBS = {
     "c-model": "ai_runner.cli.c_model",
     "record": "ai_runner.cli.record",
     "firmware": "ai_runner.cli.firmware",
+    "eim": "ai_runner.cli.eim",
 }
 
 # What a shell reports for a process that the signal ended (128 + number): neither a verdict nor a fault.
