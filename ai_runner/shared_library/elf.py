@@ -24,13 +24,15 @@ _TYPES = {1: "a relocatable object file", 2: "an executable", 4: "a core dump"}
 _SHARED, _LOADABLE, _DYNAMIC_SYMBOLS = 3, 1, 11
 
 
+def machine_of(header: bytes) -> str:
+    """The architecture that an ELF file of any type is made for, from its first 20 bytes; raises MalformedError."""
+    source, wide = _source(header)
+    return _machine_name(source.fields("HH", 16)[1], wide, source.order)
+
+
 def read(data: bytes) -> ObjectFile:
     """Raises MalformedError for bytes that are no complete shared object."""
-    ident = BoundedBytes(data).fields("16B", 0)
-    if ident[4] not in (1, 2) or ident[5] not in (1, 2):
-        raise MalformedError(f"class {ident[4]} and byte order {ident[5]} do not exist")
-    wide = ident[4] == 2
-    source = BoundedBytes(data, "<" if ident[5] == 1 else ">")
+    source, wide = _source(data)
     kind, machine = source.fields("HH", 16)
     if kind != _SHARED:
         raise MalformedError(f"it is {_TYPES.get(kind, f'of type {kind}')}, not a shared object")
@@ -42,6 +44,14 @@ def read(data: bytes) -> ObjectFile:
         (_machine_name(machine, wide, source.order),),
         frozenset(_exports(source, wide, sections, entry_size=sizes[3], count=sizes[4])),
     )
+
+
+def _source(data: bytes) -> tuple[BoundedBytes, bool]:
+    """The bytes in their order, and whether they are of a 64-bit file."""
+    ident = BoundedBytes(data).fields("16B", 0)
+    if ident[4] not in (1, 2) or ident[5] not in (1, 2):
+        raise MalformedError(f"class {ident[4]} and byte order {ident[5]} do not exist")
+    return BoundedBytes(data, "<" if ident[5] == 1 else ">"), ident[4] == 2
 
 
 def _machine_name(machine: int, wide: bool, order: str) -> str:
