@@ -17,6 +17,10 @@ class Deadline:
         """Seconds left, never negative; None when there is no end."""
         return None if self._end is None else max(0.0, self._end - self._clock())
 
+    def within(self, seconds: float) -> bool:
+        """True when no more than `seconds` are left."""
+        return self._end is not None and self._end - self._clock() <= seconds
+
     @property
     def expired(self) -> bool:
         """True when nothing is left."""
