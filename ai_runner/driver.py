@@ -129,7 +129,7 @@ class Driver(ABC):
 
         Args:
             name: one of `names()`.
-            node: its position in the profile of a run.
+            node: its position in the profile of a run; `rerun.MODEL_OUTPUTS` for the outputs of the model.
             recorded: tensors as the nodes of that profile declare them, ``(batch,) + sample_shape``. Where an input of
                 the node is not among them, the operators that compute it from those that are run as well.
 

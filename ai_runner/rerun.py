@@ -14,6 +14,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 MODEL_INPUT = -1
+MODEL_OUTPUTS = -1
 
 TensorPlace = tuple[int, int]
 """A tensor of a model: the position of the node that writes it and which of its outputs it is; ``(MODEL_INPUT, k)`` for
@@ -25,7 +26,7 @@ class Rerun:
     """What a node computes from tensors that were recorded.
 
     Attributes:
-        outputs: by name of the kernel set, one array an output of the node, ``(batch,) + sample_shape``.
+        outputs: by name of the kernel set, one array an output, ``(batch,) + sample_shape``.
         operators: how many operators lie between the recorded tensors and the outputs, 1 when every input of the node
             was recorded.
         inputs: the recorded tensors that were read, in the order of the inputs of `model`.

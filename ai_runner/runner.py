@@ -307,7 +307,7 @@ class AiRunner(_EnumNames):
         result = self._run(self._driver, info, inputs, self._possible_mode(self._driver, info, mode), callback, io_mode)
         return list(result.outputs), result.to_dict()
 
-    def rerun(self, name: str | int | None, node: int, recorded: Mapping[TensorPlace, Array]) -> Rerun | None:
+    def rerun(self, node: int, recorded: Mapping[TensorPlace, Array], name: str | int | None = None) -> Rerun | None:
         """Runs one node again on recorded tensors; see `Driver.rerun`. Raises as `model_info` does."""
         return self._connected().rerun(self.model_info(name).name, node, recorded)
 

@@ -14,6 +14,7 @@ from ai_runner.errors import AiRunnerError, ExitCode
 
 if TYPE_CHECKING:
     from ai_runner import AiRunner
+    from ai_runner.compare.target_judge import NoiseFloor
     from ai_runner.compare.verdict import TargetResult, Validation
 
 HELP = "compare what targets compute with what the model computes"
@@ -30,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input_arguments(parser)
     parser.add_argument("--labels", metavar="F", help="class numbers, F.npy or F.npz:KEY: also report accuracy")
     parser.add_argument("--per-layer", action="store_true", help="compare layers, find where a difference begins")
+    parser.add_argument(
+        "--policy",
+        choices=("noise-floor", "exact", "tolerance"),
+        help="noise-floor: a layer may do what any of LiteRT's kernel sets does with its inputs (default for a tflite: "
+        "reference); exact: it has to equal one of them; tolerance: outputs are held to tolerances (default otherwise)",
+    )
     parser.add_argument("--atol", metavar="A", type=tolerance, help="of real-valued outputs (default: 1e-5)")
     parser.add_argument("--rtol", metavar="R", type=tolerance, help="of real-valued outputs (default: 1e-4)")
     parser.add_argument("--max-lsb", metavar="N", type=natural, help="of integer outputs (default: 1)")
@@ -85,11 +92,31 @@ def _validate(args: argparse.Namespace) -> Validation:
                 labels=labels,
                 per_layer=args.per_layer,
                 tolerance=ToleranceRule(args.max_lsb, args.atol, args.rtol),
+                noise_floor=_noise_floor(args, reference),
                 progress=progress,
             )
     judged = iter(validation.targets)
     results = tuple(failed.get(place) or next(judged) for place in range(len(args.desc)))
     return replace(validation, targets=results, notes=tuple(notes))
+
+
+def _noise_floor(args: argparse.Namespace, reference: AiRunner) -> NoiseFloor | None:
+    """How layers are judged; None for tolerances."""
+    from ai_runner.compare.target_judge import NoiseFloor
+    from ai_runner.errors import InvalidParamError
+
+    tolerances = [option for option in ("max_lsb", "atol", "rtol") if getattr(args, option) is not None]
+    can_rerun = reference.descriptor.scheme == "tflite"
+    policy = args.policy or ("noise-floor" if can_rerun and not tolerances else "tolerance")
+    if policy == "tolerance":
+        return None
+    if tolerances:
+        raise InvalidParamError(f"--policy {policy} and --{tolerances[0].replace('_', '-')} exclude each other")
+    if not can_rerun:
+        raise InvalidParamError(
+            f"--policy {policy}: {reference.descriptor} cannot run its layers again", hint="give -m tflite:MODEL.tflite"
+        )
+    return NoiseFloor(reference.rerun, exact=policy == "exact")
 
 
 def _reference(text: str) -> tuple[str, list[str]]:

@@ -6,20 +6,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.error_signature import error_signature
+from ai_runner.compare.input_fault import input_fault
 from ai_runner.compare.input_feed import InputFeed
+from ai_runner.compare.introduced import IntroducedErrors, Rerunning
 from ai_runner.compare.layer_alignment import LayerAlignment, LayerPair, Unpaired, align_layers, layer_index
 from ai_runner.compare.participant import Participant, Session
 from ai_runner.compare.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import TensorPair
-from ai_runner.compare.tolerance import ToleranceRule
-from ai_runner.compare.verdict import LayerComparison, RunSummary, TargetResult, reasons_against
+from ai_runner.compare.tolerance import ToleranceRule, is_integer
+from ai_runner.compare.verdict import LayerComparison, OutputComparison, RunSummary, TargetResult, reasons_against
 from ai_runner.errors import AiRunnerError, InvalidMsgError
 from ai_runner.model import ModelInfo
 from ai_runner.profile import NodeProfile, RunResult
+from ai_runner.rerun import MODEL_OUTPUTS, TensorPlace
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """Judging by what trusted kernels compute, instead of by tolerances.
+
+    Attributes:
+        rerun: runs a node of the reference again, see `Driver.rerun`.
+        exact: demand equality with one kernel set.
+    """
+
+    rerun: Rerunning
+    exact: bool = False
 
 
 @dataclass
@@ -44,9 +62,18 @@ class TargetJudge:
     the result carries the error.
     """
 
-    def __init__(self, session: Session, reference: ModelInfo, per_layer: bool, rule: ToleranceRule) -> None:
+    def __init__(
+        self,
+        session: Session,
+        reference: ModelInfo,
+        per_layer: bool,
+        rule: ToleranceRule,
+        noise_floor: NoiseFloor | None = None,
+    ) -> None:
         self._session = session
+        self._reference = reference
         self._rule = rule
+        self._introduced: IntroducedErrors | None = None
         self._participant: Participant | None = None
         self._error: AiRunnerError | None = None
         self._outputs: list[tuple[int, int, TensorPair]] = []
@@ -57,6 +84,11 @@ class TargetJudge:
             participant = Participant(session, per_layer, like=reference)
             self._feed = InputFeed(reference.inputs, participant.info.inputs, str(session.descriptor))
             self._align_outputs(reference, participant.info)
+            if noise_floor is not None:
+                paired = [(mine, theirs) for mine, theirs, _ in self._outputs]
+                self._introduced = IntroducedErrors(
+                    noise_floor.rerun, reference, participant.info, paired, noise_floor.exact
+                )
             self._participant = participant
         except AiRunnerError as error:
             self._error = error
@@ -79,12 +111,19 @@ class TargetJudge:
             for mine, theirs, pair in self._outputs:
                 pair.update(reference.outputs[mine], result.outputs[theirs])
             self._layers.update(reference.nodes, result.nodes)
+            if self._introduced is not None:
+                self._introduced.update(inputs, reference, result, self._layers.shown)
         except AiRunnerError as error:
             self._error = self._participant.error = error
 
     def result(self, reference_error: AiRunnerError | None = None) -> TargetResult:
         """What was found; `reference_error` is what ended the reference."""
-        outputs = tuple(pair.result() for _, _, pair in self._outputs)
+        found = self._introduced
+        outputs = tuple(
+            OutputComparison(pair.result(), None if found is None else found.output(mine))
+            for mine, _, pair in self._outputs
+        )
+        layers = self._layers.result(found)
         if self._participant is None:
             run = RunSummary(str(self._session.descriptor), error=self._error)
         else:
@@ -92,10 +131,21 @@ class TargetJudge:
         return TargetResult(
             run=run,
             outputs=outputs,
-            layers=self._layers.result(),
+            layers=layers,
             unpaired=(*self._unpaired_outputs, *self._layers.unpaired),
-            reasons=reasons_against(outputs, self._missing, self._error, reference_error),
+            reasons=reasons_against(outputs, layers, self._missing, self._error, reference_error),
+            input_fault="" if found is None else self._input_fault(found, layers),
         )
+
+    def _input_fault(self, found: IntroducedErrors, layers: Sequence[LayerComparison]) -> str:
+        """Looks for it where the first thing that is wrong reads the inputs of the model."""
+        places = [place for place, layer in zip(self._layers.places, layers, strict=True) if layer.within is False]
+        place = places[0] if places else (MODEL_OUTPUTS, 0)
+        exhibit = found.exhibit(place)
+        wrong = bool(places) or any(output is not None and output.diverges for output in map(found.output, range(1)))
+        if exhibit is None or not wrong:
+            return ""
+        return input_fault(exhibit, self._reference.inputs, lambda other: found.explains(place, other))
 
     def _align_outputs(self, reference: ModelInfo, target: ModelInfo) -> None:
         places = align_tensors(reference.outputs, target.outputs)
@@ -123,6 +173,16 @@ class _Layers:
         self._nodes: tuple[NodeProfile, ...] = ()
         self._pairs: list[tuple[LayerPair, TensorPair | None]] = []
         self._times: list[_NodeTime] = []
+
+    @property
+    def shown(self) -> list[LayerPair]:
+        """The pairs of which both sides show data."""
+        return [layer for layer, pair in self._pairs if pair is not None]
+
+    @property
+    def places(self) -> list[TensorPlace]:
+        """Where the reference has the tensor of each pair."""
+        return [(layer.reference.position, layer.reference.output) for layer, _ in self._pairs]
 
     @property
     def unpaired(self) -> tuple[Unpaired, ...]:
@@ -155,12 +215,15 @@ class _Layers:
         # Only the descriptions are needed from here on: keeping the profiles would keep the first chunk's data.
         self._nodes = tuple(NodeProfile(node.info) for node in target)
 
-    def result(self) -> tuple[LayerComparison, ...]:
-        return tuple(self._comparison(layer, pair) for layer, pair in self._pairs)
+    def result(self, introduced: IntroducedErrors | None) -> tuple[LayerComparison, ...]:
+        return tuple(self._comparison(layer, pair, introduced) for layer, pair in self._pairs)
 
-    def _comparison(self, layer: LayerPair, pair: TensorPair | None) -> LayerComparison:
+    def _comparison(
+        self, layer: LayerPair, pair: TensorPair | None, introduced: IntroducedErrors | None
+    ) -> LayerComparison:
         duration, source = self._time_of(layer)
-        node = layer.reference.node
+        node, place = layer.reference.node, (layer.reference.position, layer.reference.output)
+        error = None if introduced is None else introduced.layer(place)
         return LayerComparison(
             index=layer_index(layer.reference),
             name=node.name,
@@ -170,6 +233,8 @@ class _Layers:
             tensor=pair.result() if pair is not None else None,
             c_duration_ms=duration,
             c_duration_source=source,
+            introduced=error,
+            signature="" if error is None or not error.diverges else _signature(layer, introduced, place),
         )
 
     def _time_of(self, layer: LayerPair) -> tuple[float | None, str | None]:
@@ -181,6 +246,15 @@ class _Layers:
         if not all(time.count for time in times):
             return None, None
         return sum(time.total / time.count for time in times), times[-1].source
+
+
+def _signature(layer: LayerPair, introduced: IntroducedErrors | None, place: TensorPlace) -> str:
+    exhibit = None if introduced is None else introduced.exhibit(place)
+    tensor = layer.reference.tensor
+    if exhibit is None or layer.target.tensor.dtype != tensor.dtype:
+        return ""
+    limits = (float(np.iinfo(tensor.dtype).min), float(np.iinfo(tensor.dtype).max)) if is_integer(tensor) else None
+    return error_signature(exhibit, limits)
 
 
 def _digest(info: ModelInfo) -> str:

@@ -52,7 +52,7 @@ class ToleranceRule:
         if is_integer(reference) and (reference.quantization is not None or is_integer(target)):
             if self.max_lsb is not None:
                 return Tolerance(max_lsb=self.max_lsb)
-            return Tolerance(max_lsb=DEFAULT_MAX_LSB if _has_steps(reference) or _has_steps(target) else 0.0)
+            return Tolerance(max_lsb=DEFAULT_MAX_LSB if has_steps(reference) or has_steps(target) else 0.0)
         return Tolerance(
             atol=DEFAULT_ATOL if self.atol is None else self.atol,
             rtol=DEFAULT_RTOL if self.rtol is None else self.rtol,
@@ -80,7 +80,8 @@ def same_integers(one: TensorInfo, other: TensorInfo) -> bool:
     return one.quantization is None or other.quantization is None or _same(one.quantization, other.quantization)
 
 
-def _has_steps(tensor: TensorInfo) -> bool:
+def has_steps(tensor: TensorInfo) -> bool:
+    """True when an integer stands for a rounded real value, so that an error of one step means little."""
     return tensor.quantization is not None or _fractional_bits(tensor) > 0
 
 

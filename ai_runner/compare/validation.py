@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.compare.participant import Participant, Session
-from ai_runner.compare.target_judge import TargetJudge
+from ai_runner.compare.target_judge import NoiseFloor, TargetJudge
 from ai_runner.compare.tensor_pair import class_count
 from ai_runner.compare.tolerance import ToleranceRule
 from ai_runner.compare.verdict import RunSummary, TargetResult, Validation, one_line, reasons_against
@@ -52,6 +52,7 @@ def validate(
     labels: npt.NDArray[np.integer[Any]] | None = None,
     per_layer: bool = False,
     tolerance: ToleranceRule | None = None,
+    noise_floor: NoiseFloor | None = None,
     chunk_samples: int = CHUNK_SAMPLES,
     chunk_bytes: int = CHUNK_BYTES,
     progress: Progress | None = None,
@@ -67,6 +68,8 @@ def validate(
         labels: class numbers ``(samples,)``, integers: the accuracy of every runtime's first output is reported.
         per_layer: compare layers as well, where the runtimes show their data.
         tolerance: None for the defaults.
+        noise_floor: judge layers and outputs by what trusted kernels compute; tolerances then decide nothing, where the
+            reference can run its layers again.
         chunk_samples, chunk_bytes: largest chunk, by samples and by bytes of tensors of one runtime.
         progress: called with the runs done and the runs in all (samples times runtimes).
 
@@ -78,7 +81,8 @@ def validate(
     believed = Participant(reference, per_layer)
     if labels is not None:
         check_labels(labels, source.samples, believed.info)
-    judges = [TargetJudge(target, believed.info, per_layer, tolerance or ToleranceRule()) for target in targets]
+    rule = tolerance or ToleranceRule()
+    judges = [TargetJudge(target, believed.info, per_layer, rule, noise_floor) for target in targets]
     step = _Step(believed, judges, source, labels, progress)
     try:
         length = _chunk_length(believed, source, chunk_samples, chunk_bytes)
@@ -114,7 +118,7 @@ def failed_validation(reference: str, targets: Sequence[str], error: AiRunnerErr
 
 def failed_target(descriptor: str, error: AiRunnerError) -> TargetResult:
     """The result of a target that could not be opened."""
-    return TargetResult(RunSummary(descriptor, error=error), reasons=reasons_against((), (), error))
+    return TargetResult(RunSummary(descriptor, error=error), reasons=reasons_against((), error=error))
 
 
 def check_labels(labels: npt.NDArray[Any], samples: int, info: ModelInfo) -> None:

@@ -1,4 +1,4 @@
-"""What a validation found, frozen, and how it is judged: outputs decide, layers tell where it began."""
+"""What a validation found, frozen, and how it is judged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ai_runner.compare.layer_alignment import Unpaired
+from ai_runner.compare.noise_band import IntroducedError
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.errors import AiRunnerError
 from ai_runner.model import ModelInfo
@@ -32,6 +33,8 @@ class LayerComparison:
         tensor: the comparison of what they write; None where one side shows no data.
         c_duration_ms: the target's mean time for the layer, all its nodes together; None where it was not measured.
         c_duration_source: where that time comes from (`TimeSource`).
+        introduced: what the layer itself adds to the error of its inputs; None where it was not run again.
+        signature: what kind of mistake that looks like, where it is clear.
     """
 
     index: int
@@ -42,13 +45,52 @@ class LayerComparison:
     tensor: TensorComparison | None
     c_duration_ms: float | None
     c_duration_source: str | None
+    introduced: IntroducedError | None = None
+    signature: str = ""
+
+    @property
+    def within(self) -> bool | None:
+        """Whether it is right: by what it introduces where that is known, else by tolerance; None without data."""
+        if self.introduced is not None:
+            return not self.introduced.diverges
+        return None if self.tensor is None else self.tensor.within
+
+
+@dataclass(frozen=True)
+class OutputComparison:
+    """An output of the reference and what the target made of it.
+
+    Attributes:
+        tensor: the comparison with the reference.
+        introduced: how far it lies outside of what trusted kernels compute from the target's last recorded tensors, or
+            from the inputs; None where tolerances decide.
+    """
+
+    tensor: TensorComparison
+    introduced: IntroducedError | None = None
+
+    @property
+    def within(self) -> bool:
+        """Whether the output is right."""
+        return self.tensor.within if self.introduced is None else not self.introduced.diverges
+
+    @property
+    def reason(self) -> str:
+        """Why it is not, one clause; '' when it is."""
+        return self.tensor.reason if self.introduced is None else self.introduced.reason
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first layer beyond tolerance, in the reference's order."""
+    """Where a target begins to differ.
 
-    layer: int
+    Attributes:
+        layer: index of the operator in the original model; None when the input or an output is at fault.
+        name, type: of the reference's node; ``input`` or ``output`` for those.
+        reason: what is wrong, one clause.
+    """
+
+    layer: int | None
     name: str
     type: str
     reason: str
@@ -89,13 +131,15 @@ class TargetResult:
         layers: the paired layers, in the reference's order; empty unless they were asked for.
         unpaired: nodes and outputs without counterpart, on both sides.
         reasons: why the verdict is `fail`, one line each.
+        input_fault: what became of an input on its way, one clause; '' when nothing points to it.
     """
 
     run: RunSummary
-    outputs: tuple[TensorComparison, ...] = ()
+    outputs: tuple[OutputComparison, ...] = ()
     layers: tuple[LayerComparison, ...] = ()
     unpaired: tuple[Unpaired, ...] = ()
     reasons: tuple[str, ...] = ()
+    input_fault: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -104,11 +148,31 @@ class TargetResult:
 
     @property
     def first_divergence(self) -> Divergence | None:
-        """Where it began to differ; None when no layer is beyond tolerance."""
-        for layer in self.layers:
-            if layer.tensor is not None and not layer.tensor.within:
-                return Divergence(layer.index, layer.name, layer.type, layer.tensor.reason)
-        return None
+        """Where it began to differ; None when nothing does."""
+        return first_divergence(self.layers, self.outputs, self.input_fault)
+
+
+def first_divergence(
+    layers: Sequence[LayerComparison], outputs: Sequence[OutputComparison], input_fault: str = ""
+) -> Divergence | None:
+    """The input, else the first layer that introduces an error, else the first output that is wrong.
+
+    Accumulated error names a layer only where no layer could be run again on its own inputs.
+    """
+    if input_fault:
+        return Divergence(None, "input", "input", input_fault)
+    for layer in layers:
+        if layer.introduced is not None and layer.introduced.diverges:
+            looks = f"; {layer.signature}" if layer.signature else ""
+            return Divergence(layer.index, layer.name, layer.type, layer.introduced.reason + looks)
+    wrong = next((output for output in outputs if output.introduced is not None and output.introduced.diverges), None)
+    judged_by_tolerance = all(output.introduced is None for output in outputs)
+    if judged_by_tolerance or wrong is not None:
+        for layer in layers:
+            if layer.introduced is None and layer.tensor is not None and not layer.tensor.within:
+                said = "" if judged_by_tolerance else "accumulated error, the layer could not be run again: "
+                return Divergence(layer.index, layer.name, layer.type, said + layer.tensor.reason)
+    return None if wrong is None else Divergence(None, wrong.tensor.name, "output", wrong.reason)
 
 
 @dataclass(frozen=True)
@@ -153,7 +217,8 @@ class Validation:
 
 
 def reasons_against(
-    outputs: Sequence[TensorComparison],
+    outputs: Sequence[OutputComparison],
+    layers: Sequence[LayerComparison] = (),
     missing: Sequence[str] = (),
     error: AiRunnerError | None = None,
     reference_error: AiRunnerError | None = None,
@@ -162,6 +227,7 @@ def reasons_against(
 
     Args:
         outputs: the comparisons of all outputs that could be paired.
+        layers: the paired layers; one that introduces an error fails, whatever comes out in the end.
         missing: names of the reference's outputs that the target does not have.
         error: what kept the target from going on.
         reference_error: what kept the reference from going on.
@@ -172,8 +238,13 @@ def reasons_against(
     if error is not None:
         reasons.append(one_line(error))
     reasons += [f"output '{name}' has no counterpart in the target" for name in missing]
-    compared = [output for output in outputs if output.count or not (error or reference_error)]
-    reasons += [f"output '{output.name}': {output.reason}" for output in compared if not output.within]
+    compared = [output for output in outputs if output.tensor.count or not (error or reference_error)]
+    reasons += [
+        f"layer {layer.index} {layer.name} ({layer.type}): {layer.introduced.reason}"
+        for layer in layers
+        if layer.introduced is not None and layer.introduced.diverges
+    ]
+    reasons += [f"output '{output.tensor.name}': {output.reason}" for output in compared if not output.within]
     if not reasons and not outputs:
         reasons.append("no output was compared")
     return tuple(reasons)

@@ -14,9 +14,17 @@ import numpy as np
 from ai_runner import __version__
 from ai_runner.compare.layer_alignment import Unpaired
 from ai_runner.compare.metrics import no_metrics
+from ai_runner.compare.noise_band import IntroducedError
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.compare.tolerance import Tolerance
-from ai_runner.compare.verdict import Divergence, LayerComparison, RunSummary, TargetResult, Validation
+from ai_runner.compare.verdict import (
+    Divergence,
+    LayerComparison,
+    OutputComparison,
+    RunSummary,
+    TargetResult,
+    Validation,
+)
 from ai_runner.errors import AiRunnerError
 from ai_runner.model import ModelInfo, TensorInfo
 from ai_runner.report.output_file import whole_file
@@ -86,10 +94,34 @@ def _target(target: TargetResult) -> dict[str, Any]:
         **_run(target.run),
         "verdict": str(target.verdict),
         "reasons": list(target.reasons),
-        "outputs": [_tensor(output) for output in target.outputs],
+        "outputs": [_output(output) for output in target.outputs],
         "layers": [_layer(layer) for layer in target.layers],
         "unpaired": [_unpaired(node) for node in target.unpaired],
         "first_divergence": None if target.first_divergence is None else _divergence(target.first_divergence),
+    }
+
+
+def _output(output: OutputComparison) -> dict[str, Any]:
+    return {**_tensor(output.tensor), "introduced": _introduced(output.introduced)}
+
+
+def _introduced(error: IntroducedError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {
+        "diverges": error.diverges,
+        "reason": error.reason,
+        "operators": error.operators,
+        "kernels": list(error.kernels),
+        "count": error.count,
+        "outside": error.outside,
+        "largest": _number(error.largest),
+        "allowed": _number(error.allowed),
+        "band": _number(error.band),
+        "non_finite": error.non_finite,
+        "worst_channel": None if error.worst_channel is None else error.worst_channel[0],
+        "worst_channel_outside": None if error.worst_channel is None else error.worst_channel[1],
+        "answers_changed": error.answers,
     }
 
 
@@ -121,6 +153,8 @@ def _layer(layer: LayerComparison) -> dict[str, Any]:
         "tolerance": None if tensor is None else _tolerance(tensor.tolerance),
         "c_duration_ms": _number(layer.c_duration_ms),
         "c_duration_source": layer.c_duration_source,
+        "introduced": _introduced(layer.introduced),
+        "signature": layer.signature,
     }
 
 

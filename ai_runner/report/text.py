@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
+from ai_runner.compare.noise_band import IntroducedError
 from ai_runner.compare.tensor_pair import TensorComparison
-from ai_runner.compare.verdict import LayerComparison, RunSummary, TargetResult, Validation, Verdict
+from ai_runner.compare.verdict import LayerComparison, OutputComparison, RunSummary, TargetResult, Validation, Verdict
 from ai_runner.report.printable import printable, shortened
 
 _COLUMNS = (
@@ -23,6 +24,7 @@ _COLUMNS = (
     "cos",
     "snr",
     "max lsb",
+    "introduced",
     "ms",
     "within",
 )
@@ -96,11 +98,14 @@ def _layer_row(layer: LayerComparison) -> dict[str, str]:
     row = {"": str(layer.index), "name": printable(layer.name), "type": printable(layer.type)}
     if layer.c_duration_ms is not None:
         row["ms"] = _milliseconds(layer.c_duration_ms)
-    return row if layer.tensor is None else {**row, **_numbers(layer.tensor)}
+    if layer.tensor is None:
+        return row
+    return {**row, **_numbers(layer.tensor), **_judgement(layer.introduced, layer.within)}
 
 
-def _output_row(place: int, output: TensorComparison, run: RunSummary) -> dict[str, str]:
-    row = {"": f"O.{place}", "name": printable(output.name), "type": "output", **_numbers(output)}
+def _output_row(place: int, output: OutputComparison, run: RunSummary) -> dict[str, str]:
+    row = {"": f"O.{place}", "name": printable(output.tensor.name), "type": "output", **_numbers(output.tensor)}
+    row |= _judgement(output.introduced, output.within)
     if run.c_duration_ms is not None and place == 0:
         row["ms"] = _milliseconds(run.c_duration_ms)
     return row
@@ -109,7 +114,13 @@ def _output_row(place: int, output: TensorComparison, run: RunSummary) -> dict[s
 def _numbers(tensor: TensorComparison) -> dict[str, str]:
     row = {name: _number(name, tensor.metrics[name]) for name in _METRICS}
     row["max lsb"] = "" if tensor.max_lsb is None else f"{tensor.max_lsb:.4g}"
-    row["within"] = "yes" if tensor.within else "NO"
+    return row
+
+
+def _judgement(introduced: IntroducedError | None, within: bool | None) -> dict[str, str]:
+    row = {"within": "yes" if within else "NO"}
+    if introduced is not None:
+        row["introduced"] = f"{introduced.largest:.3g}"
     return row
 
 
@@ -161,13 +172,20 @@ def _unpaired_lines(target: TargetResult) -> list[str]:
 
 def _divergence(target: TargetResult) -> str:
     found = target.first_divergence
+    if found is None and any(layer.introduced is not None for layer in target.layers):
+        return "none: no layer computes anything that trusted kernels would not"
     if found is None:
         return "none: every compared layer is within tolerance"
+    if found.layer is None:
+        return f"begins at the {found.type}: {printable(found.reason)}"
     return f"begins at layer {found.layer} {printable(found.name)} ({printable(found.type)}): {printable(found.reason)}"
 
 
 def _held_to(target: TargetResult) -> str:
-    tolerances = list(dict.fromkeys(str(output.tolerance) for output in target.outputs))
+    floors = [output.introduced for output in target.outputs if output.introduced is not None]
+    if floors:
+        return f" (noise floor of {len(floors[0].kernels) or 'all'} kernel sets, {target.run.samples} samples)"
+    tolerances = list(dict.fromkeys(str(output.tensor.tolerance) for output in target.outputs))
     return f" (tolerance {', '.join(tolerances)}, {target.run.samples} samples)" if tolerances else ""
 
 

@@ -18,7 +18,7 @@ from ai_runner.drivers.tflite.execution import Array
 from ai_runner.drivers.tflite.operator_times import constant_tensors
 from ai_runner.drivers.tflite.runtime import KERNELS, Runtime
 from ai_runner.errors import InvalidModelError
-from ai_runner.rerun import MODEL_INPUT, Rerun, TensorPlace
+from ai_runner.rerun import MODEL_INPUT, MODEL_OUTPUTS, Rerun, TensorPlace
 from ai_runner.tflite_model import TfliteModel
 
 _log = logging.getLogger(__name__)
@@ -72,6 +72,10 @@ class Rerunner:
         numbers = self._model.inputs if node == MODEL_INPUT else numeric_outputs(self._model, node)
         return numbers[output] if output < len(numbers) else None
 
+    def _outputs(self, node: int) -> tuple[int, ...]:
+        """The tensors that are asked for."""
+        return self._model.outputs if node == MODEL_OUTPUTS else numeric_outputs(self._model, node)
+
     def _shaped(self, number: int, batch: Array) -> Array:
         tensor = self._model.tensors[number]
         return np.ascontiguousarray(batch, tensor.dtype).reshape(len(batch), *(abs(d) for d in tensor.shape))
@@ -88,12 +92,13 @@ class Rerunner:
 
     def _needed(self, node: int, recorded: set[int]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         """The operators that compute the outputs of `node` from recorded tensors, and which of those they read."""
-        operators, inputs, open_ends = {node}, set[int](), list(self._model.operators[node].inputs)
+        wanted = self._outputs(node)
+        operators, inputs, open_ends = set[int](), set[int](), list(wanted)
         while open_ends:
             number = open_ends.pop()
             if number < 0 or self._model.tensors[number].data is not None:
                 continue
-            if number in recorded and number not in self._model.operators[node].outputs:
+            if number in recorded and number not in wanted:
                 inputs.add(number)
                 continue
             producer = self._producer.get(number)
@@ -110,7 +115,7 @@ class Rerunner:
         unknown = any(model.operators[o].name.startswith(("CUSTOM", "UNKNOWN")) for o in operators)
         if unknown or not inputs or not all(is_numeric(model, i) or model.tensors[i].data is not None for i in tensors):
             return None
-        outputs = numeric_outputs(model, node)
+        outputs = self._outputs(node)
         raw = model.cut(operators, inputs, outputs)
         if raw is None:
             return None

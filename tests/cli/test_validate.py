@@ -219,3 +219,24 @@ def test_generated_c_models_of_both_interfaces(
         assert {layer["max_lsb"] for layer in target["layers"]} == {0}
         assert all(layer["c_duration_ms"] > 0 for layer in target["layers"])
         assert target["unpaired"] == []
+
+
+def test_policies(ai_runner: Any, digits_int8: Path, digits_test: Path, report: Path) -> None:
+    question = ("validate", "-m", f"tflite:{digits_int8}", "-d", f"tflite:{digits_int8}?kernels=xnnpack")
+    question += ("--inputs", str(digits_test), "--per-layer", "--json", str(report))
+    assert ai_runner(*question).code == 0
+    (target,) = read(report)["targets"]
+    assert target["outputs"][0]["max_lsb"] > 1
+    assert target["outputs"][0]["introduced"]["diverges"] is False
+    assert set(target["layers"][0]["introduced"]["kernels"]) <= {"reference", "builtin", "xnnpack"}
+    assert ai_runner(*question, "--policy", "exact").code == 0
+    assert ai_runner(*question, "--policy", "tolerance").code == 1
+    assert ai_runner(*question, "--max-lsb", "1").code == 1
+    assert ai_runner(*question, "--max-lsb", "20").code == 0
+
+
+def test_policies_that_cannot_be(ai_runner: Any, digits_int8: Path) -> None:
+    ended = ai_runner(*SAME, "--policy", "exact")
+    assert (ended.code, "cannot run its layers again" in ended.err) == (2, True)
+    ended = ai_runner("validate", "-m", f"tflite:{digits_int8}", "-d", "fake:same", "--policy", "exact", "--atol", "1")
+    assert (ended.code, "--policy exact and --atol exclude each other" in ended.err) == (2, True)

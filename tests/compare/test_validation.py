@@ -52,7 +52,7 @@ def test_equal_runtimes_pass(model: Any, source: Any) -> None:
     (target,) = found.targets
     assert target.run.descriptor == "fake:two"
     assert target.reasons == ()
-    assert (target.run.samples, target.outputs[0].count) == (50, 200)
+    assert (target.run.samples, target.outputs[0].tensor.count) == (50, 200)
     assert (target.run.c_duration_ms, target.run.c_duration_source) == (2.0, "host")
     assert (target.layers, target.unpaired, target.first_divergence) == ((), (), None)
     assert (found.samples, found.data, found.seed, found.error) == (50, "arrays of a test", None, None)
@@ -148,7 +148,7 @@ def test_a_target_that_dies_fails_alone(model: Any, source: Any) -> None:
     assert first.verdict is Verdict.FAIL
     assert first.reasons == ("E801(HwIOError): the process died of SIGSEGV",)
     assert first.run.samples == 10
-    assert first.outputs[0].count == 40
+    assert first.outputs[0].tensor.count == 40
     assert isinstance(found.error, TargetCrashError)
     assert second.verdict is Verdict.PASS
     assert second.run.samples == 50
@@ -292,8 +292,8 @@ def test_quantized_models_get_the_same_real_values(tensors: Any, fake_session: A
     values = np.random.default_rng(7).integers(-10, 10, (20, 5)).astype(np.int8)
     (found,) = validate(reference, [target], array_source(values)).targets
     assert found.verdict is Verdict.PASS
-    assert found.outputs[0].max_lsb == 0
-    assert found.outputs[0].metrics["rmse"] == 0
+    assert found.outputs[0].tensor.max_lsb == 0
+    assert found.outputs[0].tensor.metrics["rmse"] == 0
 
 
 def test_what_could_not_start_is_a_failure_too() -> None:

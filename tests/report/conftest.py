@@ -12,7 +12,14 @@ import pytest
 from ai_runner.compare.layer_alignment import Unpaired
 from ai_runner.compare.tensor_pair import TensorComparison, TensorPair
 from ai_runner.compare.tolerance import ToleranceRule
-from ai_runner.compare.verdict import LayerComparison, RunSummary, TargetResult, Validation, reasons_against
+from ai_runner.compare.verdict import (
+    LayerComparison,
+    OutputComparison,
+    RunSummary,
+    TargetResult,
+    Validation,
+    reasons_against,
+)
 from ai_runner.errors import TargetCrashError
 from ai_runner.model import Caps, DeviceInfo, MemoryPool, ModelInfo, RuntimeInfo, TensorInfo
 from ai_runner.quantization import Quantization
@@ -57,11 +64,12 @@ def validation() -> Callable[..., Validation]:
         )
         unpaired = (Unpaired("reference", 3, "reshape", "RESHAPE", "no node of the target matches it"),)
         crash = TargetCrashError("the process died of SIGSEGV", hint="see the log", retryable=True)
+        wrong = (OutputComparison(bad), OutputComparison(broken))
         run = RunSummary("file:good", information("c"), 1, 0.5, "batch_mean", accuracy, ("is\nwarm",))
         targets = {
-            "good": TargetResult(run, (good,)),
-            "bad": TargetResult(run, (bad, broken), layers, unpaired, reasons_against((bad, broken))),
-            "crashed": TargetResult(RunSummary("file:crashed", error=crash), reasons=reasons_against((), (), crash)),
+            "good": TargetResult(run, (OutputComparison(good),)),
+            "bad": TargetResult(run, wrong, layers, unpaired, reasons_against(wrong)),
+            "crashed": TargetResult(RunSummary("file:crashed", error=crash), reasons=reasons_against((), error=crash)),
         }
         return Validation(
             RunSummary("tflite:m.tflite", information("reference"), 1, 2.0, "host", accuracy),

@@ -36,7 +36,7 @@ def recorded(inputs: list[np.ndarray], result: RunResult) -> Arrays:
 
 
 def rerun(runner: AiRunner, node: int, tensors: Arrays) -> Rerun:
-    found = runner.rerun(None, node, tensors)
+    found = runner.rerun(node, tensors)
     assert found is not None
     return found
 
@@ -88,11 +88,11 @@ def test_the_model_of_a_rerun_computes_it(runner: AiRunner, inputs: list[np.ndar
 
 
 def test_without_its_inputs_a_node_cannot_be_run(runner: AiRunner) -> None:
-    assert runner.rerun(None, 0, {}) is None
+    assert runner.rerun(0, {}) is None
 
 
 def test_names_are_checked(runner: AiRunner) -> None:
     with pytest.raises(InvalidParamError, match="no model 'other'"):
-        runner.rerun("other", 0, {})
+        runner.rerun(0, {}, "other")
     with pytest.raises(NotConnectedError):
-        AiRunner().rerun(None, 0, {})
+        AiRunner().rerun(0, {})
