@@ -74,7 +74,7 @@ def _linear_taps(size: int, out_size: int) -> Taps:
 
 def _along_rows(image: Array, taps: Taps) -> Array:
     weights = taps.weight.reshape(taps.weight.shape + (1,) * (image.ndim - 1))
-    resized = weights[0] * image[taps.index[0]]
+    resized: Array = weights[0] * image[taps.index[0]]
     for index, weight in zip(taps.index[1:], weights[1:], strict=True):
         resized += weight * image[index]
     return resized
