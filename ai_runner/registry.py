@@ -55,7 +55,12 @@ _BUILT_IN = (
     DriverEntry("replay", "a recorded session of any driver with a wire", "ai_runner.transport.wire:WireDriver"),
     DriverEntry("eim", "Edge Impulse executable", ""),
     DriverEntry("ei", "Edge Impulse C++ library", ""),
-    DriverEntry("onnx", ".onnx model on ONNX Runtime", "", needs="ai-runner[onnx]"),
+    DriverEntry(
+        "onnx",
+        ".onnx model on ONNX Runtime",
+        "ai_runner.drivers.onnx.driver:OnnxDriver",
+        needs="ai-runner[onnx]",
+    ),
 )
 
 

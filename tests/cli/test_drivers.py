@@ -10,5 +10,5 @@ def test_every_scheme_is_listed(ai_runner: Any) -> None:
     assert (ended.code, ended.err) == (0, "")
     rows = {line.split()[0]: line for line in ended.out.splitlines()}
     assert {"file:", "lib:", "tflite:", "serial:", "fake:"} <= rows.keys()
-    assert "not in this version" in rows["onnx:"]
+    assert "ai-runner[onnx]" in rows["onnx:"]
     assert "fake-package" in rows["fake:"]

@@ -99,6 +99,27 @@ def tflite(options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
     return specimen
 
 
+def onnx_arithmetic(batch: str | int, options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
+    """The same two inputs and outputs as an .onnx file; `batch` is the first dimension, open when it is a name."""
+
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        onnx = pytest.importorskip("onnx", reason="onnx writes the model of this test")
+        pytest.importorskip("onnxruntime", reason="no runtime for .onnx models")
+        value, shape = onnx.helper.make_tensor_value_info, [batch, 2, 3]
+        graph = onnx.helper.make_graph(
+            [onnx.helper.make_node("Sub", ["a", "b"], ["sub"]), onnx.helper.make_node("Add", ["a", "b"], ["add"])],
+            "arithmetic",
+            [value(name, onnx.TensorProto.FLOAT, shape) for name in ("a", "b")],
+            [value(name, onnx.TensorProto.FLOAT, shape) for name in ("sub", "add")],
+        )
+        opset = [onnx.helper.make_opsetid("", 17)]
+        path = request.getfixturevalue("tmp_path_factory").mktemp("onnx") / "arithmetic.onnx"
+        path.write_bytes(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
+        return Specimen(f"onnx:{path}{options}", expected=difference_and_sum)
+
+    return specimen
+
+
 def digits(options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
     def specimen(request: pytest.FixtureRequest) -> Specimen:
         pytest.importorskip("ai_edge_litert", reason="no runtime for .tflite models")
@@ -193,6 +214,9 @@ SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "tflite-reference": tflite("?kernels=reference&threads=2&state=keep"),
     "tflite-isolated": tflite("?isolate=process"),
     "tflite-digits": digits(),
+    "onnx": onnx_arithmetic("N"),
+    "onnx-one-by-one": onnx_arithmetic(1, "?optimize=all&threads=2"),
+    "onnx-isolated": onnx_arithmetic("N", "?isolate=process"),
     "legacy": twin("legacy"),
     "legacy-one-by-one": twin("legacy", "?loop=sample"),
     "legacy-isolated": twin("legacy", "?isolate=process"),
