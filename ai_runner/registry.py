@@ -53,7 +53,7 @@ _BUILT_IN = (
     DriverEntry("serial", "STM32 board with ST's aiValidation firmware", _STM32),
     DriverEntry("socket", "the same behind ST's TCP relay", _STM32),
     DriverEntry("replay", "a recorded session of any driver with a wire", "ai_runner.transport.wire:WireDriver"),
-    DriverEntry("eim", "Edge Impulse executable", ""),
+    DriverEntry("eim", "Edge Impulse executable (Linux, macOS)", "ai_runner.drivers.eim.driver:EimDriver"),
     DriverEntry("ei", "Edge Impulse C++ library", ""),
     DriverEntry(
         "onnx",

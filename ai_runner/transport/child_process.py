@@ -29,7 +29,7 @@ class ChildProcess:
 
     Attributes:
         incoming, outgoing: its standard output and input, where they are a channel; None elsewhere.
-        returncode: as `subprocess` tells it; None while it runs.
+        printed: bytes that it has printed, as far as they were read.
 
     What it prints, standard error included and standard output unless that is a channel, is kept by `said`.
     """
@@ -53,6 +53,7 @@ class ChildProcess:
         self._owner = os.getpid()
         self.incoming: IO[Any] | None = self._process.stdout if channel else None
         self.outgoing: IO[Any] | None = self._process.stdin if channel else None
+        self.printed = 0
         self._kept = bytearray()
         self._pollers: dict[tuple[int, int], select.poll] = {}
         # What is read along; at the end the channel too, for a child that dies of a broken pipe cannot clear up.
@@ -79,14 +80,16 @@ class ChildProcess:
 
     def keep(self, data: bytes) -> None:
         """Adds to what it said."""
+        self.printed += len(data)
         self._kept += data
         if len(self._kept) > 4 * _KEPT_BYTES:
             del self._kept[:-_KEPT_BYTES]
 
-    def said(self) -> list[str]:
-        """Its last lines."""
+    def said(self, since: int = 0) -> list[str]:
+        """Its last lines; those only that came after it had `printed` so much."""
         self._read_along()
-        text = bytes(self._kept[-_KEPT_BYTES:]).decode("utf-8", "replace")
+        kept = min(_KEPT_BYTES, self.printed - since)
+        text = bytes(self._kept[-kept:] if kept > 0 else b"").decode("utf-8", "replace")
         return [line for line in text.splitlines() if line.strip()][-_KEPT_LINES:]
 
     def ended_within(self, seconds: float) -> bool:

@@ -1,0 +1,203 @@
+"""`eim:PATH`: an Edge Impulse executable, or the socket that somebody else's listens on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from ai_runner.deadline import Deadline
+from ai_runner.descriptor import Descriptor
+from ai_runner.driver import AiRunnerCallback, Array, reduced_mode
+from ai_runner.drivers.eim.engine import Engine
+from ai_runner.drivers.eim.execution import run
+from ai_runner.drivers.eim.extension import extend
+from ai_runner.drivers.eim.link import Link
+from ai_runner.drivers.eim.protocol import Connection
+from ai_runner.drivers.eim.starting import OPTIONS, EngineOptions, open_line
+from ai_runner.errors import InvalidMsgError, InvalidParamError, NotConnectedError
+from ai_runner.host import host_device
+from ai_runner.impulse.description import model_info
+from ai_runner.impulse.result import ResultReader
+from ai_runner.model import Mode, ModelInfo, model_name
+from ai_runner.profile import RunResult
+from ai_runner.transport import Transport
+from ai_runner.transport.process import ProcessTransport
+from ai_runner.transport.wire import WireDriver
+
+_log = logging.getLogger(__name__)
+
+_MODES = Mode.PER_LAYER | Mode.PERF_ONLY
+
+
+class EimDriver(WireDriver):
+    """An engine in a process of its own, started at `open` and ended at `close`; or one that runs already.
+
+    The input is ``features``, the raw features that Studio shows; outputs are those of `ai_runner.impulse.result`.
+    Times of samples are round trips on the host's clock; those of stages under PER_LAYER are the engine's, in whole
+    milliseconds.
+
+    Features go through shared memory where the engine offers it. On a line that is recorded or replayed they go as
+    JSON, because a recording has the bytes of the line only.
+    """
+
+    OPTIONS: ClassVar[Mapping[str, str]] = OPTIONS
+
+    def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:
+        super().__init__(descriptor, **keywords)
+        self._options = EngineOptions.of(descriptor)
+        self._is_recorded = bool({"transport", "wrap"} & self.keywords.keys())
+        if self._is_recorded and self._options.shm == "always":
+            raise InvalidParamError(
+                f"{descriptor}: shared memory cannot be recorded", hint="leave shm=always out while recording"
+            )
+        self._engine: Engine | None = None
+        self._info: ModelInfo | None = None
+        self._reader: ResultReader | None = None
+        self._running = threading.Lock()
+        self._close_wanted = False
+
+    def open(self, deadline: Deadline) -> None:
+        """Starts the engine, or connects to it, and says hello; see `Driver.open`.
+
+        A freeform model without shared memory is run once, to learn the sizes of its outputs.
+
+        Raises:
+            InvalidModelError: the file cannot be executed here, or its model has no output.
+            TargetCrashError: the engine ended at once.
+            LinkTimeoutError: it did not listen, or did not answer.
+        """
+        self.close()
+        seconds = self._options.start_timeout
+        remaining = deadline.remaining()
+        if remaining is not None:
+            seconds = min(seconds, remaining)
+        limit = Deadline(seconds)
+        given: Transport | None = self.keywords.get("transport")
+        transport = given or open_line(self.descriptor, self._options, limit)
+        child = transport.child if isinstance(transport, ProcessTransport) else None
+        if "wrap" in self.keywords:
+            transport = self.keywords["wrap"](transport)
+        link = Link(transport, Connection(self._options.framing, self._options.max_message), child)
+        try:
+            with self._named(link):
+                shm = "never" if self._is_recorded else self._options.shm
+                self._engine = Engine(link, self._options, max(limit.remaining() or 0.0, 0.001), shm)
+                self._info = self._described(self._engine)
+                self._reader = ResultReader(self._info.outputs)
+        except BaseException:
+            if self._engine is None and given is None:
+                transport.close()
+            self.close()
+            raise
+
+    def names(self) -> tuple[str, ...]:
+        """The one name: the file's stem as an identifier."""
+        return (self._connected().name,)
+
+    def info(self, name: str) -> ModelInfo:
+        """Description of the model; `runtime.attributes` has what the engine's hello says."""
+        info = self._connected()
+        if name != info.name:
+            raise InvalidParamError(f"{self.descriptor}: no model {name!r}", hint=f"it has {info.name!r}")
+        return info
+
+    def invoke(
+        self, name: str, inputs: Sequence[Array], mode: Mode = Mode.IO_ONLY, callback: AiRunnerCallback | None = None
+    ) -> RunResult:
+        """Runs a batch, sample by sample; see `Driver.invoke`.
+
+        Raises:
+            InvalidModelError: the engine refused to classify.
+            InvalidMsgError: its replies are none, or of another kind of model than its hello.
+            InvalidParamError: a feature is not finite, or a command of this connection is going on.
+        """
+        info = self.info(name)
+        with self._alone() as engine:
+            assert self._reader is not None  # noqa: S101 (there is one wherever there is an engine)
+            mode = reduced_mode(mode, info.runtime.capabilities) & _MODES
+            return run(engine, info, self._reader, inputs[0], mode, callback)
+
+    def extension(self, name: str | None, **command: Any) -> Any:
+        """Hello, raw replies, thresholds, as `ai_runner.drivers.eim.extension` describes."""
+        if "cmd" not in command:
+            return False
+        with self._alone() as engine:
+            return extend(engine, command)
+
+    def close(self) -> None:
+        """Ends the engine, or leaves it where it is somebody else's; from a callback, when its run has ended."""
+        if not self._running.acquire(blocking=False):
+            self._close_wanted = True
+            return
+        try:
+            self._close_wanted = False
+            engine, self._engine, self._info, self._reader = self._engine, None, None, None
+            if engine is None:
+                return
+            engine.close()
+            if "transport" not in self.keywords:
+                engine.link.transport.close()
+            if engine.link.child is not None:
+                engine.unlink()
+        finally:
+            self._running.release()
+
+    def describe(self) -> str:
+        """One line: process or socket, project, engine."""
+        if self._engine is None or self._info is None:
+            return super().describe()
+        attributes = self._info.runtime.attributes
+        project = f", project {attributes['project']}" if "project" in attributes else ""
+        return f"{self._engine.link.transport.describe()}{project}, {attributes['engine']}"
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _connected(self) -> ModelInfo:
+        if self._info is None:
+            raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
+        return self._info
+
+    @contextmanager
+    def _alone(self) -> Iterator[Engine]:
+        """The engine for one command."""
+        self._connected()
+        if not self._running.acquire(blocking=False):
+            raise InvalidParamError(
+                f"{self.descriptor}: asked while a run is going on", hint="use a connection of its own for each thread"
+            )
+        try:
+            if self._engine is None:
+                raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
+            with self._named(self._engine.link):
+                yield self._engine
+        finally:
+            self._running.release()
+            if self._close_wanted:
+                self.close()
+
+    @contextmanager
+    def _named(self, link: Link) -> Iterator[None]:
+        """Puts into messages about what the engine said, who it was."""
+        try:
+            yield
+        except InvalidMsgError as error:
+            link.explain(error)
+            raise
+
+    def _described(self, engine: Engine) -> ModelInfo:
+        sizes: list[int] = []
+        if engine.hello.is_freeform and not engine.hello.freeform_shm:
+            sizes = engine.freeform_sizes()
+        attributes = {"features": f"as JSON: {engine.why_json}" if engine.why_json else "in shared memory"}
+        where = "stdin and stdout" if self._options.framing.value == "stdin" else "a Unix socket"
+        return model_info(
+            engine.hello,
+            model_name(self.descriptor.address),
+            f"Edge Impulse EIM, JSON over {where}",
+            host_device(),
+            sizes,
+            attributes,
+        )
