@@ -140,6 +140,8 @@ class Codec(ABC):
 
     def acknowledgement(self, param: int = 0, error: int = 0) -> bytes:
         """A serialized `ackMsg`, which the host sends bare."""
+        if not param and not error:
+            return _ACK
         encoded: bytes = self.classes["ackMsg"](param=param, error=error).SerializeToString()
         return encoded
 
@@ -185,6 +187,7 @@ class Codec(ABC):
 
 
 _REQID = b"\x08"  # the key of field 1, a varint
+_ACK = b"\x08\0\x10\0"  # param 0, error 0
 _KEPT_RUNS = 64
 _STATES = tuple(AnswerState)
 _ERROR = int(AnswerState.ERROR)

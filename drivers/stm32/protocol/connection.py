@@ -25,7 +25,7 @@ from ai_runner.drivers.stm32.protocol.events import (
     SystemInfo,
 )
 from ai_runner.drivers.stm32.protocol.memory import Reading, Writing
-from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE, SYNC_BYTE, Link, MessageWriter, PacketReader
+from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE, SYNC_BYTE, Link, MessageWriter, PacketReader, lone_packet
 from ai_runner.drivers.stm32.protocol.transitions import HEARING, SAYING, Heard, State
 from ai_runner.errors import InvalidParamError
 
@@ -198,6 +198,11 @@ class Connection:
         return message
 
     def _queue(self, message: bytes) -> None:
+        if not self._writers:
+            packet = lone_packet(message, self._header_bytes, self.packet_size)
+            if packet:
+                self._outbox += packet
+                return
         self._writers.append(MessageWriter(message, self._header_bytes, self.packet_size))
         if len(self._writers) == 1:
             self._write_packets()

@@ -15,6 +15,7 @@ from ai_runner.drivers.stm32.protocol.errors import ProtocolError
 SYNC_BYTE = 0xAA
 PACKET_SIZE = 32
 MAX_PACKET_SIZE = 4094
+_END_OF_MESSAGE = 0x80  # in the first byte of a header
 _LOOK_AHEAD = 2048
 _SMALL = tuple(bytes((value,)) for value in range(0x80))
 _ONE_BY_ONE = 4
@@ -27,6 +28,9 @@ class Link(Enum):
     MORE = "more bytes are needed"
 
 
+_MORE = Link.MORE
+
+
 def varint(value: int) -> bytes:
     """`value` as a protobuf varint."""
     if value < 0x80:
@@ -37,6 +41,14 @@ def varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+def lone_packet(message: bytes, header_bytes: int, size: int) -> bytes:
+    """The only packet of a short host-to-device message; b"" for one that is not short enough."""
+    length = len(message)
+    if length >= min(size, len(_SMALL)):
+        return b""
+    return ((length + 1).to_bytes(header_bytes, "big") + _SMALL[length] + message).ljust(header_bytes + size, b"\0")
 
 
 def packet(payload: bytes, header_bytes: int, size: int) -> bytes:
@@ -118,17 +130,19 @@ class PacketReader:
             ProtocolError: a header that no device sends, or a message above the limit.
         """
         received = self._received
-        while self._looked_at < len(received):
+        while True:
             start = self._looked_at
-            if received[start] == SYNC_BYTE:
+            rest = len(received) - start
+            if not rest:
+                return _MORE
+            mark = received[start]
+            if mark == SYNC_BYTE:
                 return self._take_sync_byte()
-            if len(received) - start < self._step:
-                return Link.MORE
-            if received.startswith(self._full, start):
-                self._skip_full_packets(limit)
-            else:
+            if rest < self._step:
+                return _MORE
+            if mark & _END_OF_MESSAGE:
                 return self._take_message(limit)
-        return Link.MORE
+            self._skip_full_packets(rest // self._step, limit)
 
     def _take_sync_byte(self) -> Link:
         if self._looked_at:
@@ -136,14 +150,16 @@ class PacketReader:
         del self._received[0]
         return Link.SYNC
 
-    def _skip_full_packets(self, limit: int) -> None:
-        """Looks at the headers of packets, the first of which is full, up to one that is not."""
+    def _skip_full_packets(self, arrived: int, limit: int) -> None:
+        """Looks at the headers of the next `arrived` packets, up to one that is not full."""
         received, step, full, start = self._received, self._step, self._full, self._looked_at
-        packets = 1
         # So many that the limit is noticed, and so few that looking ahead stays cheap when messages are short.
-        wanted = min((len(received) - start) // step, (limit - self._payload_bytes()) // self._size + 1, _LOOK_AHEAD)
+        wanted = min(arrived, (limit - self._payload_bytes()) // self._size + 1, _LOOK_AHEAD)
+        packets = 0
         while packets < min(wanted, _ONE_BY_ONE) and received.startswith(full, start + packets * step):
             packets += 1
+        if not packets:
+            raise self._no_header()
         if packets == _ONE_BY_ONE:
             # A column of bytes at a time; the first that is not full ends the run.
             columns = [received[start + i : start + wanted * step : step] for i in range(self._header_bytes)]
@@ -153,28 +169,21 @@ class PacketReader:
 
     def _take_message(self, limit: int) -> bytes:
         """The message whose last packet is the next one."""
-        received, first, start = self._received, self._header_bytes, self._looked_at
-        header = int.from_bytes(received[start : start + first], "big")
-        count = header & ~self._end_mark
-        if header == count or count > self._size:
-            raise ProtocolError(
-                f"no packet header: {received[start : start + first].hex()} with packets of {self._size} bytes",
-                hint="another dialect, another baud rate, or a byte was lost",
-                data=self._sample(),
-            )
+        received, step, start = self._received, self._step, self._looked_at
+        first = start + self._header_bytes
+        count = int.from_bytes(received[start:first], "big") & ~self._end_mark
+        if count > self._size:
+            raise self._no_header()
         self._check(self._payload_bytes() + count, limit)
-        if not start:
-            message = bytes(received[first : first + count])
-        elif start == self._step:
-            message = bytes(received[first:start] + received[start + first : start + first + count])
+        if start <= step:
+            taken = received[first - start : start] + received[first : first + count]
         else:
-            taken = received[: start + first + count]
-            for width in range(self._step, self._size, -1):
+            taken = received[: first + count]
+            for width in range(step, self._size, -1):
                 del taken[::width]
-            message = bytes(taken)
-        del received[: start + self._step]
+        del received[: start + step]
         self._looked_at = 0
-        return message
+        return bytes(taken)
 
     def _payload_bytes(self) -> int:
         return self._looked_at // self._step * self._size
@@ -186,6 +195,14 @@ class PacketReader:
                 hint="a byte was lost, or the board sends tensors larger than the limit",
                 data=self._sample(),
             )
+
+    def _no_header(self) -> ProtocolError:
+        header = self._received[self._looked_at : self._looked_at + self._header_bytes]
+        return ProtocolError(
+            f"no packet header: {header.hex()} with packets of {self._size} bytes",
+            hint="another dialect, another baud rate, or a byte was lost",
+            data=self._sample(),
+        )
 
     def _sample(self) -> bytes:
         """What an error shows."""
