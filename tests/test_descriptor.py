@@ -96,7 +96,7 @@ def test_what_is_put_together_comes_apart(scheme: str, address: str, options: di
     assert (found.scheme, found.address, dict(found.options)) == (scheme, address, options)
 
 
-@pytest.mark.parametrize("scheme", ["file", "tflite", "serial"])
+@pytest.mark.parametrize("scheme", ["file", "tflite", "serial", "eim"])
 def test_every_option_is_documented(scheme: str) -> None:
     section = DOCS.read_text(encoding="utf-8").split(f"\n## `{scheme}:`")[1].split("\n## ")[0]
     assert set(driver_class(scheme).OPTIONS) == set(re.findall(r"`(\w+)=", section))
