@@ -52,7 +52,8 @@ class Link:
     @property
     def at_rest(self) -> bool:
         """True while the board waits for a command and nothing is left over of the one before."""
-        return self._settled and not self.connection.busy and self.connection.state in _AT_REST
+        connection = self.connection
+        return self._settled and not connection.busy and not connection.held and connection.state in _AT_REST
 
     def ask(self, command: Command) -> Iterator[Event]:
         """The events of one command; log lines have been logged as well.

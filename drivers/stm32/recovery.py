@@ -28,7 +28,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 REALIGN_TIMEOUT = 10.0  # s for bringing a board back on its line
-_REPEAT_TIMEOUT = 1.0  # s for the same within a command, whose own time has been used up
+_REPEAT_TIMEOUT = 1.0  # s for the same within a command, whose own time has been used up, and some packets
+_REPEAT_PACKETS = 8
 _LOOK_AGAIN = 0.1  # s between looks at the ports
 _ONE_TRY = 5.0  # s for one try to connect: a board that starts meanwhile may need another
 _MOST_FAULTS = 3  # in a row of one sample: then it is no accident
@@ -74,6 +75,12 @@ class Recovery:
         _log.info("%s: synchronised again", link.transport.describe())
         self._check_board()
 
+    def realign_soon(self) -> None:
+        """The same where a command waits for it."""
+        rate = self._link.transport.baudrate
+        bits = _REPEAT_PACKETS * 10 * (self._link.connection.packet_size + 2)
+        self.realign(_REPEAT_TIMEOUT + (bits / rate if rate else 0.0))
+
     def attempts(self) -> Attempts:
         """For one batch: which of its faults are mended."""
         return Attempts(self, bool(self._options.resume))
@@ -86,7 +93,7 @@ class Recovery:
             if not (is_repeatable and error.retryable):
                 raise
             try:
-                self.realign(_REPEAT_TIMEOUT)
+                self.realign_soon()
             except (HwIOError, InvalidMsgError) as another:
                 raise error from another
         return command()
@@ -181,6 +188,6 @@ class Attempts:
         if begun or sample or self._faults > 1 or isinstance(error, LinkLostError):
             raise error
         try:
-            self._recovery.realign(_REPEAT_TIMEOUT)
+            self._recovery.realign_soon()
         except (HwIOError, InvalidMsgError) as another:
             raise error from another
