@@ -1,0 +1,1 @@
+/* Written anew for each kind of model that the tests build. */
