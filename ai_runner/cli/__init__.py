@@ -25,6 +25,7 @@ VERBS = {
     "c-model": "ai_runner.cli.c_model",
     "record": "ai_runner.cli.record",
     "firmware": "ai_runner.cli.firmware",
+    "ei": "ai_runner.cli.ei",
     "ei-library": "ai_runner.cli.ei_library",
     "eim": "ai_runner.cli.eim",
 }
