@@ -179,10 +179,10 @@ def split_labels(text: str | Path) -> tuple[Path, str | None]:
     return Path(head), key
 
 
-def load_arrays(path: str | Path) -> dict[str, Array]:
+def load_arrays(path: str | Path, *, text: bool = False) -> dict[str, Array]:
     """The arrays of a .npz file by name, loaded; or that of a .npy file under ``''``, mapped read-only.
 
-    Nothing is unpickled, and no more is loaded than the file says it holds.
+    Nothing is unpickled, and no more is loaded than the file says it holds. With `text`, arrays of strings too.
 
     Raises:
         InvalidParamError: no such file, not such a file, damaged, too large, or arrays of objects.
@@ -190,13 +190,14 @@ def load_arrays(path: str | Path) -> dict[str, Array]:
     path = Path(path)
     if not path.is_file():
         raise InvalidParamError(f"{path}: no such file", hint="inputs and labels are .npy or .npz files of numpy")
+    kinds = "iubfU" if text else "iubf"
     try:
         with path.open("rb") as file:
             magic = file.read(6)
         if magic == b"\x93NUMPY":
-            return {"": _map_npy(path)}
+            return {"": _map_npy(path, kinds)}
         if magic[:2] == b"PK":
-            return _load_npz(path)
+            return _load_npz(path, kinds)
     except InvalidParamError:
         raise
     except Exception as error:  # numpy, zipfile and zlib raise a dozen types on damaged files
@@ -206,16 +207,16 @@ def load_arrays(path: str | Path) -> dict[str, Array]:
     raise InvalidParamError(f"{path}: is no .npy or .npz file", hint="save inputs with numpy.save or numpy.savez")
 
 
-def _map_npy(path: Path) -> Array:
+def _map_npy(path: Path, kinds: str) -> Array:
     with path.open("rb") as file:
-        shape, _, dtype = _header(file, str(path))
+        shape, _, dtype = _header(file, str(path), kinds)
     if prod(shape) == 0:
         return np.empty(shape, dtype)
     array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
 
-def _load_npz(path: Path) -> dict[str, Array]:
+def _load_npz(path: Path, kinds: str) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     total = 0
     with zipfile.ZipFile(path) as archive:
@@ -224,7 +225,7 @@ def _load_npz(path: Path) -> dict[str, Array]:
                 continue
             where = f"{path}:{member.filename.removesuffix('.npy')}"
             with archive.open(member) as file:
-                shape, _, dtype = _header(file, where)
+                shape, _, dtype = _header(file, where, kinds)
             size = prod(shape) * dtype.itemsize
             if size > member.file_size:
                 raise InvalidParamError(f"{where}: claims {size} bytes of data, the file holds {member.file_size}")
@@ -239,13 +240,13 @@ def _load_npz(path: Path) -> dict[str, Array]:
     return arrays
 
 
-def _header(file: Any, where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(file: Any, where: str, kinds: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise InvalidParamError(f"{where}: .npy version {version} holds no plain numbers")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, order, dtype = read(file)
-    if dtype.kind not in "iubf":
+    if dtype.kind not in kinds:
         raise InvalidParamError(f"{where}: dtype {dtype} is no number", hint="save integers or floats")
     if any(size < 0 for size in shape):
         raise InvalidParamError(f"{where}: shape {list(shape)}")
