@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--frequency",
         metavar="HZ",
         type=float,
-        help="of samples (default: 16000 microphone, 0 camera and unknown, 62.5 others)",
+        help="of samples (default: 16000 for microphones, 62.5 for motion)",
     )
     window.add_argument("--interval-ms", metavar="MS", type=float, help="between samples (default: by the frequency)")
     window.add_argument("--axis-count", metavar="N", type=int, help="values a sample (default: 3 for accelerometers)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,7 @@ def build_engine(model: str | Path, out: str | Path, options: EngineOptions | No
     impulse = describe(tflite, options)
     line = interpreter_line(options.interpreter)
     if options.interpreter is None:
-        impulse = replace(impulse, python_path=python_path())
+        impulse = impulse._replace(python_path=python_path())
     _try(impulse, tflite)
     path = Path(out)
     write_archive(path, line, impulse, tflite.raw)

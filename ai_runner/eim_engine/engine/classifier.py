@@ -43,7 +43,7 @@ class Classifier:
         self._impulse = impulse
         self._network = Network(model, impulse.stateful)
         channels = int(impulse.model_parameters["image_channel_count"])
-        self._unpack = None if impulse.scale is None else PixelUnpacker(channels, impulse.scale)
+        self._unpack = None if impulse.scale is None else PixelUnpacker(impulse.features_count, channels, impulse.scale)
         self._window = SlidingWindow(impulse.features_count, max(1, impulse.slice_size))
 
     def classify(self, features: Features, min_score: float) -> Classification:

@@ -38,29 +38,34 @@ class PixelUnpacker:
     """Packed pixels, one feature ``R << 16 | G << 8 | B`` each, as the values that the model takes.
 
     Args:
+        pixels: of an image.
         channels: 3, or 1 for the grey ``0.299 R + 0.587 G + 0.114 B``.
         scale: what 0 and 255 become.
     """
 
-    def __init__(self, channels: int, scale: tuple[float, float]) -> None:
+    def __init__(self, pixels: int, channels: int, scale: tuple[float, float]) -> None:
         low, high = scale
-        # In double, so that every pixel value is the float32 nearest to what the scale says.
-        values = low + np.arange(256, dtype=np.float64) * ((high - low) / 255.0)
-        self._values = values.astype(np.float32)
-        self._unit = (np.arange(256, dtype=np.float64) / 255.0).astype(np.float32)
         self._grey = channels == 1
         self._low, self._span = np.float32(low), np.float32(high - low)
+        self._divisor = np.float32(255.0 / (high - low))
+        # Kept from request to request: getting the memory takes longer than computing in it.
+        self._words = np.empty(pixels, "<i4")
+        self._values = np.empty((pixels, 3), np.float32)
 
     def __call__(self, features: Features) -> Features:
-        """``(pixels,)`` as ``(pixels * channels,)``."""
+        """``(pixels,)`` as ``(pixels * channels,)``, valid until the next call."""
         with np.errstate(invalid="ignore"):  # what is no pixel gives some pixel, as in C
-            words = features.astype(np.int64).astype("<u4")
-        colours = words.view(np.uint8).reshape(-1, 4)[:, 2::-1]
-        if not self._grey:
-            return self._values[colours].reshape(-1)
-        red, green, blue = (self._unit[colours[:, place]] * _LUMA[place] for place in range(3))
-        grey: Features = (red + green + blue) * self._span + self._low
-        return grey
+            np.copyto(self._words, features, casting="unsafe")
+        np.copyto(self._values, self._words.view(np.uint8).reshape(-1, 4)[:, 2::-1])
+        values: Features = self._values.reshape(-1)
+        if self._grey:
+            red, green, blue = (self._values / np.float32(255) * _LUMA).T
+            values = red + green + blue
+            values *= self._span
+        else:
+            values /= self._divisor
+        values += self._low
+        return values
 
 
 class SlidingWindow:

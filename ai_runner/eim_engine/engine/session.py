@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ai_runner.eim_engine.engine.impulse import FREEFORM, Impulse
 from ai_runner.eim_engine.engine.message import encode_reply, is_int32, is_number, parse_message
@@ -27,8 +26,7 @@ class Refusal(ValueError):
     """The error text of a reply."""
 
 
-@dataclass(frozen=True)
-class _Timing:
+class _Timing(NamedTuple):
     """Milliseconds that passed before a message was handled, and when its handling began."""
 
     receive_ms: float
