@@ -140,6 +140,7 @@ class RuntimeInfo:
         tools_version: of the tools that generated the model.
         capabilities: what may be asked of it.
         attributes: further facts that a comparison must know (kernel set, threads, API), in printing order.
+        generated_code: True when the model was translated into code and compiled, so that compiler and target matter.
     """
 
     protocol: str
@@ -150,6 +151,7 @@ class RuntimeInfo:
     compiler: str = ""
     capabilities: tuple[Caps, ...] = (Caps.IO_ONLY,)
     attributes: Mapping[str, str] = field(default_factory=dict)
+    generated_code: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_input_arguments(parser)
     parser.add_argument("--labels", metavar="F", help="class numbers, F.npy or F.npz:KEY: also report accuracy")
+    parser.add_argument(
+        "--float", metavar="DESC", help="the model before its quantisation: also tell the share of quantisation"
+    )
     parser.add_argument("--per-layer", action="store_true", help="compare layers, find where a difference begins")
     parser.add_argument(
         "--policy",
@@ -93,6 +96,7 @@ def _validate(args: argparse.Namespace) -> Validation:
                 per_layer=args.per_layer,
                 tolerance=ToleranceRule(args.max_lsb, args.atol, args.rtol),
                 noise_floor=_noise_floor(args, reference),
+                float_reference=stack.enter_context(_open(args.float)) if args.float else None,
                 progress=progress,
             )
     judged = iter(validation.targets)

@@ -57,6 +57,11 @@ class InputFeed:
                 f"'{source.name}' is {source.dtype.name}: its values cannot be stored",
             )
 
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Positions of the inputs that belong together, reference and target."""
+        return [(source, place) for place, (source, _, _) in enumerate(self._sources)]
+
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The target's inputs for the reference's, both ``(batch,) + sample_shape`` in their stored types."""
         return [_stored_as(inputs[place], source, tensor) for place, source, tensor in self._sources]

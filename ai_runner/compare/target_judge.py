@@ -15,6 +15,8 @@ from ai_runner.compare.input_feed import InputFeed
 from ai_runner.compare.introduced import IntroducedErrors, Rerunning
 from ai_runner.compare.layer_alignment import LayerAlignment, LayerPair, Unpaired, align_layers, layer_index
 from ai_runner.compare.participant import Participant, Session
+from ai_runner.compare.structure import StructuralDifference, structural_differences, tensor_differences
+from ai_runner.compare.target_health import HealthReport, TargetHealth
 from ai_runner.compare.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import TensorPair
 from ai_runner.compare.tolerance import ToleranceRule, is_integer
@@ -80,6 +82,8 @@ class TargetJudge:
         self._missing: list[str] = []
         self._unpaired_outputs: list[Unpaired] = []
         self._layers = _Layers(rule)
+        self._structure: tuple[StructuralDifference, ...] = ()
+        self._health: TargetHealth | None = None
         try:
             participant = Participant(session, per_layer, like=reference)
             self._feed = InputFeed(reference.inputs, participant.info.inputs, str(session.descriptor))
@@ -93,28 +97,55 @@ class TargetJudge:
         except AiRunnerError as error:
             self._error = error
             return
-        mine, theirs = _digest(participant.info), _digest(reference)
-        if mine and theirs and len(mine) == len(theirs) and mine != theirs:
-            participant.warn(f"was made from another model file: {mine}, the reference's is {theirs}")
+        paired = [(mine, theirs) for mine, theirs, _ in self._outputs]
+        self._structure = structural_differences(reference, participant.info, self._feed.pairs, paired)
+        self._health = TargetHealth(participant.info)
 
     @property
     def alive(self) -> bool:
         """True while the target answers."""
         return self._participant is not None and self._error is None
 
-    def run(self, inputs: Sequence[Array], labels: Array | None, reference: RunResult) -> None:
-        """Runs the reference's inputs and holds the answer against the reference's."""
+    @property
+    def info(self) -> ModelInfo | None:
+        """What the target says about itself; None when it could not be opened."""
+        return None if self._participant is None else self._participant.info
+
+    def run(self, inputs: Sequence[Array], labels: Array | None, reference: RunResult) -> list[Array] | None:
+        """Runs the reference's inputs and holds the answer against the reference's.
+
+        Returns:
+            The real values of every output of the reference, as the target has them; None where one is missing.
+        """
         if self._participant is None or self._error is not None:
-            return
+            return None
         try:
-            result = self._participant.run(self._feed(inputs), labels)
+            given = self._feed(inputs)
+            result = self._participant.run(given, labels)
             for mine, theirs, pair in self._outputs:
                 pair.update(reference.outputs[mine], result.outputs[theirs])
             self._layers.update(reference.nodes, result.nodes)
             if self._introduced is not None:
                 self._introduced.update(inputs, reference, result, self._layers.shown)
+            if self._health is not None:
+                paired = [(mine, theirs) for mine, theirs, _ in self._outputs]
+                self._health.update(given, reference, result, paired, self._layers.shown)
         except AiRunnerError as error:
             self._error = self._participant.error = error
+            return None
+        if len(self._outputs) < len(self._reference.outputs):
+            return None
+        return [pair.real_target(result.outputs[theirs]) for _, theirs, pair in self._outputs]
+
+    def finish(self) -> None:
+        """Asks the first question once more, after all others."""
+        participant, health = self._participant, self._health
+        if participant is None or health is None or self._error is not None:
+            return
+        try:
+            health.repeat(participant.repeat)
+        except AiRunnerError as error:
+            self._error = participant.error = error
 
     def result(self, reference_error: AiRunnerError | None = None) -> TargetResult:
         """What was found; `reference_error` is what ended the reference."""
@@ -135,6 +166,8 @@ class TargetJudge:
             unpaired=(*self._unpaired_outputs, *self._layers.unpaired),
             reasons=reasons_against(outputs, layers, self._missing, self._error, reference_error),
             input_fault="" if found is None else self._input_fault(found, layers),
+            structure=(*self._structure, *self._layers.structure),
+            health=HealthReport() if self._health is None else self._health.result(),
         )
 
     def _input_fault(self, found: IntroducedErrors, layers: Sequence[LayerComparison]) -> str:
@@ -173,6 +206,15 @@ class _Layers:
         self._nodes: tuple[NodeProfile, ...] = ()
         self._pairs: list[tuple[LayerPair, TensorPair | None]] = []
         self._times: list[_NodeTime] = []
+
+    @property
+    def structure(self) -> list[StructuralDifference]:
+        """What the target declares otherwise about layers that were paired all the same."""
+        differences = []
+        for layer, _ in self._pairs:
+            where = f"layer {layer_index(layer.reference)} {layer.reference.node.name}"
+            differences += tensor_differences(where, layer.reference.tensor, layer.target.tensor)
+        return differences
 
     @property
     def shown(self) -> list[LayerPair]:
@@ -255,7 +297,3 @@ def _signature(layer: LayerPair, introduced: IntroducedErrors | None, place: Ten
         return ""
     limits = (float(np.iinfo(tensor.dtype).min), float(np.iinfo(tensor.dtype).max)) if is_integer(tensor) else None
     return error_signature(exhibit, limits)
-
-
-def _digest(info: ModelInfo) -> str:
-    return info.hash.lower().removeprefix("0x")

@@ -151,6 +151,11 @@ class TensorPair:
         within &= np.isfinite(real_reference) & np.isfinite(real_target)
         return int(within.size - within.sum())
 
+    def real_target(self, target: Array) -> Array:
+        """The real values of the target's tensor, in the shape that the reference has."""
+        shape = (len(target), *self.reference.sample_shape)
+        return real_values(self._meaning_of_target, target.reshape(shape))
+
     def merge(self, other: TensorPair) -> None:
         """Adds what another one of the same tensors has seen."""
         self._metrics.merge(other._metrics)

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.compare.participant import Participant, Session
+from ai_runner.compare.stages import FloatReference, Stages
 from ai_runner.compare.target_judge import NoiseFloor, TargetJudge
-from ai_runner.compare.tensor_pair import class_count
+from ai_runner.compare.tensor_pair import class_count, real_values
 from ai_runner.compare.tolerance import ToleranceRule
 from ai_runner.compare.verdict import RunSummary, TargetResult, Validation, one_line, reasons_against
 from ai_runner.errors import AiRunnerError, InvalidParamError
@@ -53,6 +54,7 @@ def validate(
     per_layer: bool = False,
     tolerance: ToleranceRule | None = None,
     noise_floor: NoiseFloor | None = None,
+    float_reference: Session | None = None,
     chunk_samples: int = CHUNK_SAMPLES,
     chunk_bytes: int = CHUNK_BYTES,
     progress: Progress | None = None,
@@ -70,11 +72,13 @@ def validate(
         tolerance: None for the defaults.
         noise_floor: judge layers and outputs by what trusted kernels compute; tolerances then decide nothing, where the
             reference can run its layers again.
+        float_reference: the model before its quantisation; its part of the error is told from that of the targets.
         chunk_samples, chunk_bytes: largest chunk, by samples and by bytes of tensors of one runtime.
         progress: called with the runs done and the runs in all (samples times runtimes).
 
     Raises:
         InvalidParamError: labels that do not fit the samples or the first output.
+        InvalidModelError: `float_reference` has other inputs or outputs than the reference.
         AiRunnerError: the reference cannot even be described.
     """
     started = datetime.now(UTC).astimezone()
@@ -83,18 +87,26 @@ def validate(
         check_labels(labels, source.samples, believed.info)
     rule = tolerance or ToleranceRule()
     judges = [TargetJudge(target, believed.info, per_layer, rule, noise_floor) for target in targets]
-    step = _Step(believed, judges, source, labels, progress)
+    trained = None if float_reference is None else FloatReference(float_reference, believed.info)
+    stages = Stages(
+        None if trained is None else trained.descriptor,
+        (believed.info, str(reference.descriptor)),
+        [(judge.info, str(target.descriptor)) for judge, target in zip(judges, targets, strict=True)],
+    )
+    step = _Step(believed, trained, judges, stages, source, labels, progress)
     try:
         length = _chunk_length(believed, source, chunk_samples, chunk_bytes)
         for start in range(0, source.samples, length):
             if not any(judge.alive for judge in judges):
                 break
             step.run(start, min(start + length, source.samples))
+        for judge in judges:
+            judge.finish()
     except AiRunnerError as error:
         believed.error = error
     return Validation(
         reference=believed.summary(),
-        targets=tuple(judge.result(believed.error) for judge in judges),
+        targets=stages.complete([judge.result(believed.error) for judge in judges]),
         data=source.description,
         samples=source.samples,
         seed=source.seed,
@@ -147,13 +159,17 @@ class _Step:
     def __init__(
         self,
         believed: Participant,
+        trained: FloatReference | None,
         judges: Sequence[TargetJudge],
+        stages: Stages,
         source: Source,
         labels: Array | None,
         progress: Progress | None,
     ) -> None:
         self._believed = believed
+        self._trained = trained
         self._judges = judges
+        self._stages = stages
         self._source = source
         self._labels = labels
         self._progress = progress
@@ -165,9 +181,15 @@ class _Step:
         labels = None if self._labels is None else self._labels[start:stop]
         result: RunResult = self._believed.run(inputs, labels)
         self._advance(stop - start)
+        trained = None if self._trained is None else self._trained.run(inputs)
+        answers = []
         for judge in self._judges:
-            judge.run(inputs, labels, result)
+            answers.append(judge.run(inputs, labels, result))
             self._advance(stop - start)
+        expected = [
+            real_values(tensor, x) for tensor, x in zip(self._believed.info.outputs, result.outputs, strict=True)
+        ]
+        self._stages.update(trained, expected, answers)
 
     def _advance(self, runs: int) -> None:
         self._done += runs

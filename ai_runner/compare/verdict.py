@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from ai_runner.compare.error_budget import StageShare
 from ai_runner.compare.layer_alignment import Unpaired
 from ai_runner.compare.noise_band import IntroducedError
+from ai_runner.compare.structure import StructuralDifference
+from ai_runner.compare.target_health import HealthReport
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.errors import AiRunnerError
 from ai_runner.model import ModelInfo
@@ -88,12 +91,14 @@ class Divergence:
         layer: index of the operator in the original model; None when the input or an output is at fault.
         name, type: of the reference's node; ``input`` or ``output`` for those.
         reason: what is wrong, one clause.
+        stage: of deployment at which it comes in, see `error_budget`; '' when it is not known.
     """
 
     layer: int | None
     name: str
     type: str
     reason: str
+    stage: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,10 @@ class TargetResult:
         unpaired: nodes and outputs without counterpart, on both sides.
         reasons: why the verdict is `fail`, one line each.
         input_fault: what became of an input on its way, one clause; '' when nothing points to it.
+        structure: what it declares otherwise than the reference.
+        health: what is odd about it by itself.
+        stage: at which its divergence comes in, where it has one; see `error_budget`.
+        error_budget: the shares of the stages in the error at its outputs; empty where there is only one.
     """
 
     run: RunSummary
@@ -140,6 +149,10 @@ class TargetResult:
     unpaired: tuple[Unpaired, ...] = ()
     reasons: tuple[str, ...] = ()
     input_fault: str = ""
+    structure: tuple[StructuralDifference, ...] = ()
+    health: HealthReport = field(default_factory=HealthReport)
+    stage: str = ""
+    error_budget: tuple[StageShare, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -149,7 +162,8 @@ class TargetResult:
     @property
     def first_divergence(self) -> Divergence | None:
         """Where it began to differ; None when nothing does."""
-        return first_divergence(self.layers, self.outputs, self.input_fault)
+        found = first_divergence(self.layers, self.outputs, self.input_fault)
+        return found if found is None else replace(found, stage=self.stage)
 
 
 def first_divergence(

@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 
 from ai_runner import __version__
+from ai_runner.compare.error_budget import StageShare
+from ai_runner.compare.health import TensorHealth
 from ai_runner.compare.layer_alignment import Unpaired
 from ai_runner.compare.metrics import no_metrics
 from ai_runner.compare.noise_band import IntroducedError
+from ai_runner.compare.structure import StructuralDifference
+from ai_runner.compare.target_health import HealthReport
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.compare.tolerance import Tolerance
 from ai_runner.compare.verdict import (
@@ -98,6 +102,52 @@ def _target(target: TargetResult) -> dict[str, Any]:
         "layers": [_layer(layer) for layer in target.layers],
         "unpaired": [_unpaired(node) for node in target.unpaired],
         "first_divergence": None if target.first_divergence is None else _divergence(target.first_divergence),
+        "structure": [_difference(difference) for difference in target.structure],
+        "health": _health(target.health),
+        "error_budget": [_share(share) for share in target.error_budget],
+    }
+
+
+def _difference(difference: StructuralDifference) -> dict[str, str]:
+    return {
+        "where": difference.where,
+        "what": difference.what,
+        "reference": difference.reference,
+        "target": difference.target,
+    }
+
+
+def _health(health: HealthReport) -> dict[str, Any]:
+    return {
+        "findings": list(health.findings),
+        "repeatable": health.repeatable,
+        "outputs": [_tensor_health(output) for output in health.outputs],
+        "layers": [_tensor_health(layer) for _, layer in health.layers],
+    }
+
+
+def _tensor_health(tensor: TensorHealth) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "nan": tensor.nan,
+        "inf": tensor.inf,
+        "lowest": _number(tensor.lowest),
+        "highest": _number(tensor.highest),
+        "at_lower": tensor.at_lower,
+        "at_upper": tensor.at_upper,
+        "constant": tensor.constant,
+        "dead_channels": tensor.dead_channels,
+        "repeated": tensor.repeated,
+    }
+
+
+def _share(share: StageShare) -> dict[str, Any]:
+    return {
+        "stage": share.stage,
+        "from": share.source,
+        "to": share.result,
+        "rmse": _number(share.rmse),
+        "share": _number(share.share),
     }
 
 
@@ -163,7 +213,13 @@ def _unpaired(node: Unpaired) -> dict[str, Any]:
 
 
 def _divergence(found: Divergence) -> dict[str, Any]:
-    return {"layer": found.layer, "name": found.name, "type": found.type, "reason": found.reason}
+    return {
+        "layer": found.layer,
+        "name": found.name,
+        "type": found.type,
+        "reason": found.reason,
+        "stage": found.stage or None,
+    }
 
 
 def _tolerance(tolerance: Tolerance) -> dict[str, Any]:

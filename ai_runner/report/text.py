@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
+from ai_runner.compare.error_budget import budget_sentence
 from ai_runner.compare.noise_band import IntroducedError
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.compare.verdict import LayerComparison, OutputComparison, RunSummary, TargetResult, Validation, Verdict
@@ -47,6 +48,7 @@ _CONCESSIONS: tuple[str | int, ...] = (
 )
 _LONGEST_NAME = 40
 _UNPAIRED_SHOWN = 12
+_LISTED = 8
 
 
 def validation_lines(validation: Validation, width: int = 120) -> list[str]:
@@ -64,16 +66,20 @@ def validation_lines(validation: Validation, width: int = 120) -> list[str]:
 
 
 def _target_lines(target: TargetResult, validation: Validation, width: int) -> list[str]:
-    lines = [f"target     {_run_line(target.run)}", *_warning_lines(target.run)]
+    lines = [f"target     {_run_line(target.run)}"]
+    lines += _some("differs", [str(difference) for difference in target.structure])
+    lines += _warning_lines(target.run)
     rows = [_layer_row(layer) for layer in target.layers]
     rows += [_output_row(place, output, target.run) for place, output in enumerate(target.outputs)]
     lines += ["", *_table(rows, width), ""] if rows else []
     lines += _unpaired_lines(target)
+    lines += _some("health", target.health.findings)
     if validation.per_layer and any(layer.tensor is not None for layer in target.layers):
         lines.append(f"divergence {_divergence(target)}")
     if target.run.accuracy is not None and validation.reference.accuracy is not None:
         mine, theirs = target.run.accuracy, validation.reference.accuracy
         lines.append(f"accuracy   {mine:.4f} against labels, the reference has {theirs:.4f} ({mine - theirs:+.4f})")
+    lines += _budget_lines(target)
     lines.append(f"verdict    {_shout(target.verdict)}{_held_to(target)}")
     return lines + [f"           {printable(reason)}" for reason in target.reasons]
 
@@ -170,15 +176,34 @@ def _unpaired_lines(target: TargetResult) -> list[str]:
     return lines + ([f"unpaired   and {more} more, see the JSON report"] if more > 0 else [])
 
 
+def _some(word: str, texts: Sequence[str]) -> list[str]:
+    lines = [f"{word:<10} {printable(text)}" for text in texts[:_LISTED]]
+    more = len(texts) - _LISTED
+    return lines + ([f"{word:<10} and {more} more, see the JSON report"] if more > 0 else [])
+
+
+def _budget_lines(target: TargetResult) -> list[str]:
+    if not target.error_budget:
+        return []
+    shares = ", ".join(
+        f"{share.stage.replace('_', ' ')} {'none' if share.share is None else format(share.share, '.1%')}"
+        f" (rmse {share.rmse:.4g})"
+        for share in target.error_budget
+    )
+    return [f"budget     {budget_sentence(target.error_budget)}: {shares}"]
+
+
 def _divergence(target: TargetResult) -> str:
     found = target.first_divergence
     if found is None and any(layer.introduced is not None for layer in target.layers):
         return "none: no layer computes anything that trusted kernels would not"
     if found is None:
         return "none: every compared layer is within tolerance"
+    stage = f" [{found.stage.replace('_', ' ')}]" if found.stage else ""
     if found.layer is None:
-        return f"begins at the {found.type}: {printable(found.reason)}"
-    return f"begins at layer {found.layer} {printable(found.name)} ({printable(found.type)}): {printable(found.reason)}"
+        return f"begins at the {found.type}{stage}: {printable(found.reason)}"
+    where = f"layer {found.layer} {printable(found.name)} ({printable(found.type)})"
+    return f"begins at {where}{stage}: {printable(found.reason)}"
 
 
 def _held_to(target: TargetResult) -> str:

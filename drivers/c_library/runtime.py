@@ -31,4 +31,5 @@ def runtime_info(
         rt_lib_desc=revision,
         capabilities=capabilities,
         attributes=attributes,
+        generated_code=True,
     )

@@ -195,7 +195,10 @@ def test_changed_weights_are_found_at_their_layer(
     (found,) = read(report)["targets"]
     assert found["first_divergence"]["layer"] == operator
     assert [layer["max_lsb"] == 0 for layer in found["layers"]][:operator] == [True] * operator
-    assert found["warnings"][0].startswith("was made from another model file")
+    (difference,) = found["structure"]
+    assert (difference["where"], difference["what"]) == ("model", "hash")
+    assert "differs    model: hash is" in ended.out
+    assert found["first_divergence"]["stage"] == "deployment"
 
 
 def test_generated_c_models_of_both_interfaces(

@@ -183,7 +183,7 @@ def test_exact_accepts_each_kernel_set_and_nothing_else(judge: Callable[..., Tar
 
     def one_step(tensor: Array) -> Array:
         spoiled = tensor.copy()
-        spoiled[5, 0, 0, 0] ^= 1
+        spoiled[5:6, 0, 0, 0] ^= 1
         return spoiled
 
     assert judge(kernels=kernels, layer=1, fault=one_step).verdict is Verdict.PASS

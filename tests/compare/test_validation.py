@@ -239,11 +239,11 @@ def test_notes_on_models_and_warnings_are_kept_once(model: Any, source: Any) -> 
     (found,) = validate(reference, [target], source).targets
     assert found.run.warnings == (
         "of the models network, other 'network' is used",
-        "was made from another model file: bbbb, the reference's is aaaa",
         "is warm",
     )
+    assert [str(difference) for difference in found.structure] == ["model: hash is bbbb, the reference has aaaa"]
     (found,) = validate(reference, [model(model_hash="aaaa")], source).targets
-    assert found.run.warnings == ()
+    assert (found.run.warnings, found.structure) == ((), ())
 
 
 def test_times_that_were_not_measured_are_absent(model: Any, source: Any) -> None:

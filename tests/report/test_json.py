@@ -78,7 +78,10 @@ def test_a_target_carries_everything_that_is_printed(validation: Any) -> None:
         "name": "feature\x1b[31m",
         "type": "RELU",
         "reason": "the reference has 1 NaN and 0 Inf and the target has 1 NaN and 0 Inf",
+        "stage": None,
     }
+    assert target["health"] == {"findings": [], "repeatable": None, "outputs": [], "layers": []}
+    assert (target["structure"], target["error_budget"]) == ([], [])
 
 
 def test_infinite_metrics_are_null(validation: Any) -> None:

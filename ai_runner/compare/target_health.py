@@ -1,0 +1,115 @@
+"""The health of a target: of its outputs and layers, and whether it answers the same question twice alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ai_runner.compare.health import HealthMonitor, TensorHealth, changed
+from ai_runner.compare.layer_alignment import LayerPair, layer_index
+from ai_runner.model import ModelInfo
+from ai_runner.profile import RunResult
+from ai_runner.rerun import TensorPlace
+
+Array = npt.NDArray[Any]
+Arrays = Sequence[Array]
+
+
+@dataclass(frozen=True)
+class HealthReport:
+    """What is odd about a target, whatever the reference says.
+
+    Attributes:
+        outputs: in the target's order.
+        layers: by the place of the paired tensor in the reference.
+        repeatable: the same input gave the same outputs twice; None where it was not tried.
+        findings: of all tensors and of the target as a whole, one line each.
+    """
+
+    outputs: tuple[TensorHealth, ...] = ()
+    layers: tuple[tuple[TensorPlace, TensorHealth], ...] = ()
+    repeatable: bool | None = None
+    findings: tuple[str, ...] = ()
+
+
+class TargetHealth:
+    """Accumulates the health of one target."""
+
+    def __init__(self, info: ModelInfo) -> None:
+        self._outputs = [HealthMonitor(tensor, tensor.name) for tensor in info.outputs]
+        self._echoes = [0] * len(info.outputs)
+        self._layers: dict[TensorPlace, tuple[str, HealthMonitor]] = {}
+        self._last_inputs: list[Array] | None = None
+        self._first: tuple[list[Array], list[Array]] | None = None
+        self._samples = 0
+        self._repeatable: bool | None = None
+
+    def update(
+        self,
+        inputs: Arrays,
+        reference: RunResult,
+        target: RunResult,
+        outputs: Sequence[tuple[int, int]],
+        pairs: Sequence[LayerPair],
+    ) -> None:
+        """Adds a chunk.
+
+        Args:
+            inputs: what the target was given.
+            reference, target: what the two made of it.
+            outputs: pairs of positions of outputs, reference and target.
+            pairs: the layers of which both show data.
+        """
+        inputs = list(inputs)
+        if not inputs or not len(inputs[0]):
+            return
+        new_inputs = changed(inputs, self._last_inputs)
+        self._last_inputs = [array[-1:].copy() for array in inputs]
+        self._samples += len(new_inputs)
+        if self._first is None:
+            self._first = [array[:1].copy() for array in inputs], [array[:1].copy() for array in target.outputs]
+        expected = {theirs: reference.outputs[mine] for mine, theirs in outputs}
+        for place, (monitor, output) in enumerate(zip(self._outputs, target.outputs, strict=False)):
+            monitor.update(output, expected.get(place), new_inputs)
+            self._echoes[place] += max((_equal_samples(output, array) for array in inputs), default=0)
+        for pair in pairs:
+            key, theirs = (pair.reference.position, pair.reference.output), pair.target
+            if key not in self._layers:
+                name = f"layer {layer_index(pair.reference)} {pair.reference.node.name}"
+                self._layers[key] = name, HealthMonitor(theirs.tensor, name)
+            written, right = target.nodes[theirs.position].data, reference.nodes[pair.reference.position].data
+            self._layers[key][1].update(written[theirs.output], right[pair.reference.output], new_inputs)
+
+    def repeat(self, run: Callable[[list[Array]], RunResult]) -> None:
+        """Runs the first sample again, at the end of everything."""
+        if self._first is None:
+            return
+        inputs, before = self._first
+        again = run(inputs).outputs
+        same = (np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(before, again, strict=True))
+        self._repeatable = all(same)
+
+    def result(self) -> HealthReport:
+        """What was found so far."""
+        outputs = tuple(monitor.result() for monitor in self._outputs)
+        layers = tuple((place, monitor.result()) for place, (_, monitor) in self._layers.items())
+        findings = [f"output '{output.name}': {finding}" for output in outputs for finding in output.findings]
+        findings += [
+            f"output '{output.name}': it is the input itself, in every sample"
+            for output, echoes in zip(outputs, self._echoes, strict=True)
+            if echoes == self._samples > 0 and not output.constant
+        ]
+        findings += [f"{layer.name}: {finding}" for _, layer in layers for finding in layer.findings]
+        if self._repeatable is False:
+            findings.insert(0, "the same input gave other outputs when it was run again")
+        return HealthReport(outputs, layers, self._repeatable, tuple(findings))
+
+
+def _equal_samples(output: Array, given: Array) -> int:
+    if output.size != given.size or output.dtype != given.dtype:
+        return 0
+    return int((output.reshape(len(output), -1) == given.reshape(len(given), -1)).all(axis=1).sum())

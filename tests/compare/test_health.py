@@ -1,0 +1,112 @@
+"""What is odd about a tensor by itself, and only what the reference does not show as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ai_runner.compare.health import HealthMonitor, TensorHealth, changed
+from ai_runner.compare.validation import validate
+from ai_runner.model import TensorInfo
+from ai_runner.quantization import Quantization
+
+Array = npt.NDArray[Any]
+INT8 = TensorInfo("y", (1, 4, 4), np.dtype(np.int8), Quantization((0.5,), (3,)))
+FLOAT = TensorInfo("y", (1, 4, 4), np.dtype(np.float32))
+RANDOM = np.random.default_rng(4).integers(-128, 128, (20, 4, 4)).astype(np.int8)
+
+
+def seen(values: Array, expected: Array | None = None, tensor: TensorInfo = INT8, step: int = 7) -> TensorHealth:
+    monitor = HealthMonitor(tensor, "y")
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
+        part = None if expected is None else expected[rows]
+        monitor.update(values[rows], part, np.ones(len(values[rows]), bool))
+    return monitor.result()
+
+
+def test_a_healthy_tensor_has_no_findings() -> None:
+    found = seen(RANDOM, RANDOM)
+    assert found.findings == ()
+    assert (found.samples, found.count, found.constant, found.dead_channels, found.repeated) == (20, 320, False, 0, 0)
+
+
+def test_constants_and_dead_channels() -> None:
+    assert seen(np.full_like(RANDOM, 5), RANDOM).findings[-1] == "every element is 5"
+    dead = RANDOM.copy()
+    dead[..., 2] = 0
+    assert seen(dead, RANDOM).findings == ("1 of 4 channels never change",)
+    assert seen(dead, dead).findings == ()
+
+
+def test_stale_values() -> None:
+    stale = RANDOM.copy()
+    stale[10:] = stale[9]
+    found = seen(stale, RANDOM)
+    assert found.repeated == 10
+    assert "in 10 of 20 samples it did not change though it should have" in found.findings
+    assert seen(stale, stale).repeated == 0
+    assert seen(stale).repeated == 10
+
+
+def test_saturation() -> None:
+    saturated = np.where(RANDOM > 100, np.int8(127), RANDOM)
+    assert "of its elements are at the upper end of the range" in seen(saturated, RANDOM).findings[0]
+    assert seen(saturated, saturated).findings == ()
+
+
+def test_unused_range() -> None:
+    assert seen((RANDOM // 8).astype(np.int8), RANDOM).findings == ("uses -16..15, 12% of its range",)
+
+
+def test_numbers_that_are_none() -> None:
+    real = RANDOM.astype(np.float32)
+    broken = real.copy()
+    broken[3, 0, 0], broken[4, 0, 0] = np.nan, np.inf
+    found = seen(broken, real, FLOAT)
+    assert (found.nan, found.inf) == (1, 1)
+    assert "1 NaN and 1 Inf in 320 elements" in found.findings
+    assert found.lowest is not None
+    assert np.isfinite([found.lowest, found.highest]).all()
+
+
+@given(hnp.arrays(np.int8, (9, 4, 4)), hnp.arrays(np.int8, (9, 4, 4)), st.integers(1, 9))
+def test_chunks_add_up(values: Array, expected: Array, step: int) -> None:
+    assert seen(values, expected, step=step) == seen(values, expected, step=9)
+
+
+def test_which_inputs_are_new() -> None:
+    first, second = np.array([[1], [1], [2]]), np.array([[0], [0], [0]])
+    np.testing.assert_array_equal(changed([first, second], None), [True, False, True])
+    np.testing.assert_array_equal(changed([first], [np.array([[1]])]), [False, False, True])
+
+
+@pytest.fixture
+def session(tensors: Any, fake_session: Any) -> Callable[..., Any]:
+    def make(compute: Callable[[list[Array]], list[Array]], **options: Any) -> Any:
+        return fake_session([tensors.f32("x", 6)], [tensors.f32("y", 6)], compute, **options)
+
+    return make
+
+
+def test_an_echoed_input(session: Callable[..., Any], array_source: Any) -> None:
+    source = array_source(np.random.default_rng(6).normal(size=(20, 6)).astype(np.float32))
+    (found,) = validate(session(lambda x: [x[0] * 2]), [session(lambda x: [x[0]])], source).targets
+    assert found.health.findings == ("output 'y': it is the input itself, in every sample",)
+    assert found.health.repeatable is True
+
+
+def test_a_target_that_answers_differently(session: Callable[..., Any], array_source: Any) -> None:
+    random = np.random.default_rng(0)
+    source = array_source(np.ones((4, 6), np.float32))
+    noisy = session(lambda x: [x[0] + random.normal(size=x[0].shape).astype(np.float32)])
+    (found,) = validate(session(lambda x: [x[0]]), [noisy], source).targets
+    assert found.health.repeatable is False
+    assert found.health.findings[0] == "the same input gave other outputs when it was run again"
