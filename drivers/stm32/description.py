@@ -111,6 +111,7 @@ def _runtime_info(model: ModelDescription, sync: SyncReply, runtime: RuntimeId) 
         compiler=tool,
         capabilities=_capabilities(sync.capabilities),
         attributes=attributes,
+        generated_code=True,
     )
 
 
