@@ -21,10 +21,12 @@ Array = npt.NDArray[Any]
 Features = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
 
-# BT.601 in 15 bits, as OpenCV has it. Sums stay below 2**24, so float32 is exact.
-_LUMA = np.array([9798, 19235, 3735], np.float32)
+# Weights of R, G, B. Sums of whole numbers below 2**24 are exact in float32, in whatever order they are added.
+_PACKED = np.array([1 << 16, 1 << 8, 1], np.float32)
+_LUMA = np.array([9798, 19235, 3735], np.float32)  # BT.601 in 15 bits, as OpenCV has it
 _LUMA_ONE = np.float32(1 << 15)
 _GREY_STEP = np.float32(0x010101)
+_BLOCK = 2048  # pixels
 _RESIZABLE = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
 
 
@@ -159,22 +161,25 @@ def _placed(picture: Array, placement: Placement) -> Array:
 
 def _features(picture: Picture, is_grayscale: bool) -> tuple[Features, Picture]:
     if not is_grayscale:
-        return _packed(picture), picture
+        return _weighted_sums(picture, _PACKED), picture
     grey = picture if picture.ndim == 2 else _luma(picture)
     return grey.astype(np.float32).ravel() * _GREY_STEP, grey
 
 
-def _packed(picture: Picture) -> Features:
-    # The bytes of a little-endian word, whatever the host: several times faster than shifting numbers.
-    words = np.zeros((*picture.shape[:2], 4), np.uint8)
-    for byte, channel in enumerate((2, 1, 0)):
-        words[:, :, byte] = picture[:, :, channel]
-    return words.view("<u4").astype(np.float32).ravel()
-
-
 def _luma(picture: Picture) -> Picture:
-    scaled = picture.astype(np.float32) @ _LUMA
-    return ((scaled + _LUMA_ONE / 2) / _LUMA_ONE).astype(np.uint8)
+    sums = _weighted_sums(picture, _LUMA)
+    return ((sums + _LUMA_ONE / 2) / _LUMA_ONE).astype(np.uint8).reshape(picture.shape[:2])
+
+
+def _weighted_sums(picture: Picture, weights: Features) -> Features:
+    """One number a pixel, float32 (pixels,)."""
+    pixels = picture.reshape(-1, 3)
+    sums = np.empty(len(pixels), np.float32)
+    # In blocks that stay in the cache: several times faster than a whole picture of floats.
+    for start in range(0, len(pixels), _BLOCK):
+        block = pixels[start : start + _BLOCK]
+        np.dot(block.astype(np.float32), weights, out=sums[start : start + len(block)])
+    return sums
 
 
 def _offset(surplus: int, direction: str, directions: tuple[str, str, str], argument: str) -> int:

@@ -6,7 +6,6 @@ that it resembles: TimeoutError, ConnectionError, ValueError, OSError.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +21,8 @@ from ai_runner.registry import create_driver
 
 Reply = dict[str, Any]
 
-_SCHEMES = ("eim", "ei")
-_logger = logging.getLogger("ai_runner.edge_impulse")
+_SCHEMES = ("eim:", "ei:")
+_A_DAY = 86400  # s
 
 
 class ImpulseRunner:
@@ -31,9 +30,9 @@ class ImpulseRunner:
 
     Args:
         model_path: an ``.eim`` executable, or a descriptor: ``eim:model.eim?timeout=5``, ``ei:lib.so``.
-        timeout: s, of one request; None waits for ever. With and without shared memory.
+        timeout: s that a request may take, with and without shared memory; None is a day.
         allow_shm: False sends features as JSON.
-        debug: the engine prints what it does; it is logged to ``ai_runner.edge_impulse`` at INFO.
+        debug: the engine prints what it does, which goes to the log ``ai_runner`` at level DEBUG.
         shm: ``auto`` (shared memory where the engine has it), ``always``, ``never``; stronger than `allow_shm`.
         options: further options of the driver, as in its descriptor: ``start_timeout``, ``first_timeout``, ...
 
@@ -54,8 +53,11 @@ class ImpulseRunner:
         self._driver: Driver | None = None
         self._model_path = str(model_path)
         self._debug = debug
-        shm = shm or ("auto" if allow_shm else "never")
-        self._descriptor = _descriptor(self._model_path, {"timeout": timeout, "shm": shm, **options})
+        of_engine = {
+            "timeout": _A_DAY if timeout is None else timeout,
+            "shm": shm or ("auto" if allow_shm else "never"),
+        }
+        self._descriptor = _descriptor(self._model_path, of_engine, options)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -85,7 +87,6 @@ class ImpulseRunner:
                 self._driver = None
                 driver.close()
                 raise
-            self._show_output()
         return self.hello()
 
     def stop(self) -> None:
@@ -251,28 +252,23 @@ class ImpulseRunner:
             raise NotInitializedMsgError(
                 f"{self._model_path}: the runner is not initialized", hint="call init(), or use it in a with statement"
             )
-        try:
-            reply = self._driver.extension(None, cmd=command, **arguments)
-        finally:
-            self._show_output()
+        reply = self._driver.extension(None, cmd=command, **arguments)
         if reply is False:
             raise InvalidParamError(f"{self._model_path}: this runtime has no command {command!r}")
         found: Reply = reply
         return found
-
-    def _show_output(self) -> None:
-        """Placeholder until the driver says how."""
 
     def _known_thresholds(self) -> str:
         thresholds = self.parameters().thresholds if self._driver is not None else ()
         return "blocks: " + "; ".join(f"{t.id} {t.type}" for t in thresholds) if thresholds else ""
 
 
-def _descriptor(model_path: str, options: Mapping[str, Any]) -> Descriptor:
-    """`model_path` as a descriptor; options in it are stronger than arguments."""
-    given = {key: str(value) for key, value in options.items() if value is not None}
-    if model_path.partition(":")[0].lower() in _SCHEMES and ":" in model_path:
+def _descriptor(model_path: str, of_engine: Mapping[str, Any], options: Mapping[str, Any]) -> Descriptor:
+    """`model_path` as a descriptor. Options in it are stronger than arguments; a library has none of an engine's."""
+    scheme, address, own = "eim", model_path, {}
+    if model_path.lower().startswith(_SCHEMES):
         parsed = parse_descriptor(model_path)
-        return Descriptor(parsed.scheme, parsed.address, {**given, **parsed.options}, model_path)
-    # Not parsed: a path may have a '?' in it.
-    return Descriptor("eim", model_path, given, f"eim:{model_path}")
+        scheme, address, own = parsed.scheme, parsed.address, dict(parsed.options)
+    given = {**of_engine, **options} if scheme == "eim" else options
+    texts = {key: str(value) for key, value in given.items() if value is not None}
+    return Descriptor(scheme, address, {**texts, **own}, f"{scheme}:{address}")

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from ai_runner.errors import InvalidParamError
 
+Samples = npt.NDArray[np.int16]
+
 
 class WavFile:
     """Chunks of a WAV file as 16-bit mono samples. A context manager.
@@ -90,16 +92,17 @@ class WavFile:
         return file
 
 
-def _samples(data: bytes, width: int) -> npt.NDArray[np.int16]:
+def _samples(data: bytes, width: int) -> Samples:
     """The upper 16 bits of PCM samples; those of one byte are unsigned."""
+    octets = np.frombuffer(data, np.uint8).reshape(-1, width)
     if width == 1:
-        return (np.frombuffer(data, np.uint8).astype(np.int16) - np.int16(128)) << np.int16(8)
-    upper = np.ascontiguousarray(np.frombuffer(data, np.uint8).reshape(-1, width)[:, -2:])
-    samples: npt.NDArray[np.int16] = upper.view("<i2").ravel().astype(np.int16)
-    return samples
+        return (octets[:, 0].astype(np.int16) - np.int16(128)) * np.int16(256)
+    low, high = octets[:, -2].astype(np.int16), octets[:, -1].view(np.int8).astype(np.int16)
+    return high * np.int16(256) + low
 
 
-def _mono(samples: npt.NDArray[np.int16], channels: int) -> npt.NDArray[np.int16]:
+def _mono(samples: Samples, channels: int) -> Samples:
     if channels == 1:
         return samples
-    return samples.reshape(-1, channels).mean(axis=1).round().astype(np.int16)
+    mono: Samples = samples.reshape(-1, channels).mean(axis=1).round().astype(np.int16)
+    return mono
