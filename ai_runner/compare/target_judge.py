@@ -20,7 +20,14 @@ from ai_runner.compare.target_health import HealthReport, TargetHealth
 from ai_runner.compare.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import TensorPair
 from ai_runner.compare.tolerance import ToleranceRule, is_integer
-from ai_runner.compare.verdict import LayerComparison, OutputComparison, RunSummary, TargetResult, reasons_against
+from ai_runner.compare.verdict import (
+    LayerComparison,
+    OutputComparison,
+    RunSummary,
+    TargetResult,
+    one_line,
+    reasons_against,
+)
 from ai_runner.errors import AiRunnerError, InvalidMsgError
 from ai_runner.model import ModelInfo
 from ai_runner.profile import NodeProfile, RunResult
@@ -138,14 +145,14 @@ class TargetJudge:
         return [pair.real_target(result.outputs[theirs]) for _, theirs, pair in self._outputs]
 
     def finish(self) -> None:
-        """Asks the first question once more, after all others."""
+        """Asks the first question once more, after all others; everything that decides has been answered by then."""
         participant, health = self._participant, self._health
         if participant is None or health is None or self._error is not None:
             return
         try:
             health.repeat(participant.repeat)
         except AiRunnerError as error:
-            self._error = participant.error = error
+            participant.warn(f"did not answer the first sample again: {one_line(error)}")
 
     def result(self, reference_error: AiRunnerError | None = None) -> TargetResult:
         """What was found; `reference_error` is what ended the reference."""
