@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from ai_runner.drivers.onnx.description import End
-from ai_runner.drivers.onnx.execution import Execution, put
+from ai_runner.drivers.onnx.execution import Execution
 from ai_runner.drivers.onnx.model import Array
 from ai_runner.errors import InvalidModelError
 
@@ -33,7 +33,7 @@ class NativeBatches:
     """
 
     def __init__(self, execution: Execution, inputs: Sequence[End], outputs: Sequence[End], label: str) -> None:
-        self._execution, self._outputs, self._label = execution, outputs, label
+        self._execution, self._label = execution, label
         self._possible = _has_batch(inputs, outputs)
         self._proven: set[int] = set()
 
@@ -58,8 +58,7 @@ class NativeBatches:
 
     def _run_block(self, rows: Sequence[Array], targets: Sequence[Array]) -> float:
         values, duration = self._execution.run([_joined(x) for x in rows])
-        for target, value, end in zip(targets, values, self._outputs, strict=True):
-            put(target, value, end.name, self._label)
+        self._execution.put(values, targets)
         length = len(rows[0])
         for i in () if length in self._proven else {0, length - 1}:
             alone, _ = self._execution.run([x[i, ...] for x in rows])

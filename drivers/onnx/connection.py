@@ -16,7 +16,7 @@ import numpy as np
 from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.onnx.batches import NativeBatches
 from ai_runner.drivers.onnx.description import end_infos, ends, sample_shape, with_sizes
-from ai_runner.drivers.onnx.execution import Execution, put
+from ai_runner.drivers.onnx.execution import Execution
 from ai_runner.drivers.onnx.layers import LayerRun, Layers
 from ai_runner.drivers.onnx.model import Array, OnnxModel
 from ai_runner.drivers.onnx.quantization import quantizations
@@ -86,7 +86,9 @@ class Connection:
         together = self._batches.run(rows, targets) if callback is None and self._batches is not None else None
         with ExitStack() as stack:
             layers = stack.enter_context(self._look(rows, batch, mode, callback)) if Mode.PER_LAYER in mode else None
-            if together is None:
+            if together is None and layers is None and callback is None:
+                durations, exec_times = self._plain.run_each(rows, targets)
+            elif together is None:
                 durations, exec_times = self._run_one_by_one(rows, targets, outputs, layers, callback)
             else:
                 durations, exec_times = [together / batch] * batch, []
@@ -117,7 +119,6 @@ class Connection:
         """Times in ms of every sample: inside the runtime, and as the caller saw it."""
         durations: list[float] = []
         exec_times: list[float] = []
-        names = [end.name for end in self._outputs]
         for i in range(len(rows[0]) if rows else 1):
             began = perf_counter()
             if callback is not None:
@@ -125,8 +126,7 @@ class Connection:
             sample = [x[i, ...] for x in rows]
             values, duration = self._plain.run(sample)
             durations.append(duration)
-            for target, value, name in zip(targets, values, names, strict=True):
-                put(target[i, ...], value, name, self._model.path)
+            self._plain.put(values, [target[i, ...] for target in targets])
             if layers is not None:
                 layers.look(i, sample, [target[i, ...] for target in targets])
             answer = None
