@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pprint
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,22 @@ def scripted_engine(tmp_path: Path, write_engine: Callable[[Path, dict[str, Any]
         return write_engine(tmp_path / file_name, scenario or {})
 
     return make
+
+
+@pytest.fixture
+def ei_service() -> Iterator[Any]:
+    """Edge Impulse's ingestion service and Studio on this machine; see tests/services/edge_impulse.py."""
+    path = REPOSITORY / "tests" / "services" / "edge_impulse.py"
+    spec = importlib.util.spec_from_file_location("ei_service_for_tests", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    service = module.Service()
+    yield service
+    service.close()
+    assert service.broken == []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
