@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """Builds, and prints what the engine will say of itself."""
     from ai_runner.eim_engine import EngineOptions, build_engine
     from ai_runner.report.printable import printable
+    from ai_runner.tflite_model import named_labels
 
     build = build_engine(
         args.model,
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         EngineOptions(
             sensor=args.sensor,
             model_type=args.model_type,
-            labels=_labels(args.labels) if args.labels is not None else None,
+            labels=named_labels(args.labels) if args.labels is not None else None,
             scale=args.scale,
             frequency=args.frequency,
             interval_ms=args.interval_ms,
@@ -98,19 +99,3 @@ def run(args: argparse.Namespace) -> int:
     for line in lines:
         print(printable(line))
     return ExitCode.PASS
-
-
-def _labels(text: str) -> tuple[str, ...]:
-    """The lines of a file of that name, else what commas separate."""
-    from pathlib import Path
-
-    from ai_runner.errors import InvalidParamError
-
-    path = Path(text)
-    if "," in text or not path.is_file():
-        return tuple(label.strip() for label in text.split(","))
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidParamError(f"{path}: cannot read the labels: {error}") from error
-    return tuple(line.strip() for line in lines if line.strip())

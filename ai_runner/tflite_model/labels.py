@@ -1,4 +1,4 @@
-"""Labels that a .tflite file carries with it, as TFLite's metadata describes them.
+"""Labels of a model's classes: those that a .tflite file carries with it, and those that a person names.
 
 Source: the metadata schema of TFLite Support (file identifier M001): the file's entry TFLITE_METADATA names, for every
 output, associated files; label files are members of a zip archive that is appended to the model. Slots of tables are
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai_runner.errors import InvalidModelError
+from ai_runner.errors import InvalidModelError, InvalidParamError
 from ai_runner.tflite_model.flatbuffer import FlatBuffer, FlatTable
 
 if TYPE_CHECKING:
@@ -32,6 +33,22 @@ def output_labels(model: TfliteModel) -> tuple[tuple[str, ...], ...]:
         labels = []  # labels are a convenience: a broken description of a sound model is none
     labels += [()] * (len(model.outputs) - len(labels))
     return tuple(labels[: len(model.outputs)])
+
+
+def named_labels(text: str) -> tuple[str, ...]:
+    """The lines of a file of that name, blank ones apart; else what commas separate.
+
+    Raises:
+        InvalidParamError: the file cannot be read as text.
+    """
+    path = Path(text)
+    try:
+        if "," in text or not path.is_file():
+            return tuple(label.strip() for label in text.split(","))
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InvalidParamError(f"{text}: cannot read the labels: {error}", hint="one label a line, UTF-8") from error
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _file_names(model: TfliteModel) -> list[str]:

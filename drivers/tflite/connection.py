@@ -30,6 +30,7 @@ class Connection:
         model: the model.
         runtime: what runs it.
         kernels, threads, keep_state: as `Execution` takes them.
+        labels: as `model_info` takes them.
 
     Attributes:
         info: its description.
@@ -39,13 +40,20 @@ class Connection:
     """
 
     def __init__(
-        self, model: TfliteModel, runtime: Runtime, kernels: str, threads: int | None, keep_state: bool
+        self,
+        model: TfliteModel,
+        runtime: Runtime,
+        kernels: str,
+        threads: int | None,
+        keep_state: bool,
+        labels: Sequence[tuple[str, ...]] = (),
     ) -> None:
         self._model = model
         self._runtime = runtime
         self._kernels = kernels
         self._threads = threads
         self._keep_state = keep_state
+        self._labels = labels
         self._plain = self._execution()
         self._layers: Layers | None = None
         self._rerunner: Rerunner | None = None
@@ -129,7 +137,7 @@ class Connection:
             attributes["state"] = "keep" if self._keep_state else "reset"
         if resources and self._keep_state:
             capabilities = (Caps.IO_ONLY,)  # what is kept outside of tensors cannot be copied to a second interpreter
-        return model_info(self._model, execution, capabilities, attributes)
+        return model_info(self._model, execution, capabilities, attributes, self._labels)
 
     def _described_after_a_run(self) -> ModelInfo:
         """A description with the shapes that a run on zeros leaves, where zeros can be run."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,9 +26,16 @@ from ai_runner.tflite_model import TfliteModel
 
 
 def model_info(
-    model: TfliteModel, execution: Execution, capabilities: tuple[Caps, ...], attributes: Mapping[str, str]
+    model: TfliteModel,
+    execution: Execution,
+    capabilities: tuple[Caps, ...],
+    attributes: Mapping[str, str],
+    labels: Sequence[tuple[str, ...]] = (),
 ) -> ModelInfo:
     """Describes the model as `execution` has allocated it.
+
+    Args:
+        labels: along the last dimension of every output; those of another number than that dimension are left out.
 
     Raises:
         InvalidModelError: an input or output has a type that is no plain numpy type (strings, 4-bit integers, ...).
@@ -36,7 +44,10 @@ def model_info(
     return ModelInfo(
         name=model_name(model.path),
         inputs=tuple(_end(model, i, shapes[i], TensorRole.INPUT, k) for k, i in enumerate(model.inputs)),
-        outputs=tuple(_end(model, i, shapes[i], TensorRole.OUTPUT, k) for k, i in enumerate(model.outputs)),
+        outputs=tuple(
+            _labelled(_end(model, i, shapes[i], TensorRole.OUTPUT, k), labels[k] if k < len(labels) else ())
+            for k, i in enumerate(model.outputs)
+        ),
         runtime=_runtime_info(execution.runtime, capabilities, attributes),
         device=host_device(),
         n_nodes=len(model.operators),
@@ -111,6 +122,12 @@ def _tensor_info(
         role=role,
         tag=tag,
     )
+
+
+def _labelled(tensor: TensorInfo, labels: tuple[str, ...]) -> TensorInfo:
+    if labels and tensor.shape and tensor.shape[-1] == len(labels):
+        return replace(tensor, labels=labels)
+    return tensor
 
 
 def _runtime_info(runtime: Runtime, capabilities: tuple[Caps, ...], attributes: Mapping[str, str]) -> RuntimeInfo:

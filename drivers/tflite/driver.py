@@ -17,7 +17,7 @@ from ai_runner.errors import InvalidParamError, NotConnectedError
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
 from ai_runner.rerun import Rerun, TensorPlace
-from ai_runner.tflite_model import TfliteModel
+from ai_runner.tflite_model import TfliteModel, named_labels, output_labels
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class TfliteDriver(Driver):
     OPTIONS: ClassVar[Mapping[str, str]] = {
         "threads": "threads that kernels may use, 1 or more (default: the runtime's choice)",
         "kernels": "xnnpack, builtin or reference (default: what a bare Interpreter takes)",
+        "labels": "names of the classes, FILE (one a line) or A,B,... (default: those that the file carries)",
         "state": "reset or keep what variables hold between samples (default: reset)",
         "isolate": "process or none: run in a child process, which may crash (default: none)",
     }
@@ -53,7 +54,8 @@ class TfliteDriver(Driver):
         """Reads the model and allocates it, which cannot be interrupted; see `Driver.open`."""
         self.close()
         model = TfliteModel.read(self.descriptor.address)
-        self._connection = Connection(model, find_runtime(), self._kernels, self._threads, self._keep_state)
+        labels = self._labels(model)
+        self._connection = Connection(model, find_runtime(), self._kernels, self._threads, self._keep_state, labels)
 
     def names(self) -> tuple[str, ...]:
         """The one name: the file's stem as an identifier."""
@@ -103,6 +105,20 @@ class TfliteDriver(Driver):
         if self._connection is None:
             return str(self.descriptor)
         return f"{self.descriptor}: {self._connection.info.runtime.rt_lib_desc}"
+
+    def _labels(self, model: TfliteModel) -> tuple[tuple[str, ...], ...]:
+        text = self.descriptor.options.get("labels")
+        if text is None:
+            return output_labels(model)
+        labels = named_labels(text)
+        classes = model.tensors[model.outputs[0]].shape[-1:] if model.outputs else ()
+        if classes != (len(labels),):
+            raise InvalidParamError(
+                f"{self.descriptor}: {len(labels)} labels for an output of shape "
+                f"{list(model.tensors[model.outputs[0]].shape) if model.outputs else []}",
+                hint="they name the entries of its last dimension",
+            )
+        return (labels,)
 
     def _connected(self) -> Connection:
         if self._connection is None:
