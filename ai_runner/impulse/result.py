@@ -164,7 +164,7 @@ def _write_numbers(name: str, values: list[Any], row: Array) -> None:
         wrong = next(value for value in values if type(value) not in _NUMBERS)
         raise InvalidMsgError(f"{name}: a reply has {str(wrong)[:_SHOWN]!r}, not a number")
     try:
-        row[:] = np.array(values, np.float64)  # None becomes NaN
+        row[:] = values  # None becomes NaN
     except OverflowError:
         raise InvalidMsgError(f"{name}: a reply has a number that is too large") from None
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ai_runner.deadline import Deadline
 from ai_runner.descriptor import Descriptor
 from ai_runner.driver import AiRunnerCallback, Array, reduced_mode
 from ai_runner.drivers.eim.engine import Engine
-from ai_runner.drivers.eim.execution import run
+from ai_runner.drivers.eim.execution import Execution
 from ai_runner.drivers.eim.extension import extend
 from ai_runner.drivers.eim.link import Link
 from ai_runner.drivers.eim.protocol import Connection
@@ -20,7 +19,6 @@ from ai_runner.drivers.eim.starting import OPTIONS, EngineOptions, open_line
 from ai_runner.errors import InvalidMsgError, InvalidParamError, NotConnectedError
 from ai_runner.host import host_device
 from ai_runner.impulse.description import model_info
-from ai_runner.impulse.result import ResultReader
 from ai_runner.model import Mode, ModelInfo, model_name
 from ai_runner.profile import RunResult
 from ai_runner.transport import Transport
@@ -53,9 +51,7 @@ class EimDriver(WireDriver):
             raise InvalidParamError(
                 f"{descriptor}: shared memory cannot be recorded", hint="leave shm=always out while recording"
             )
-        self._engine: Engine | None = None
-        self._info: ModelInfo | None = None
-        self._reader: ResultReader | None = None
+        self._execution: Execution | None = None
         self._running = threading.Lock()
         self._close_wanted = False
 
@@ -82,24 +78,29 @@ class EimDriver(WireDriver):
             transport = self.keywords["wrap"](transport)
         link = Link(transport, Connection(self._options.framing, self._options.max_message), child)
         try:
-            with self._named(link):
-                shm = "never" if self._is_recorded else self._options.shm
-                self._engine = Engine(link, self._options, max(limit.remaining() or 0.0, 0.001), shm)
-                self._info = self._described(self._engine)
-                self._reader = ResultReader(self._info.outputs)
-        except BaseException:
-            if self._engine is None and given is None:
+            shm = "never" if self._is_recorded else self._options.shm
+            engine = Engine(link, self._options, max(limit.remaining() or 0.0, 0.001), shm)
+        except BaseException as error:
+            if isinstance(error, InvalidMsgError):
+                link.explain(error)
+            if given is None:
                 transport.close()
-            self.close()
+            raise
+        try:
+            self._execution = Execution(engine, self._described(engine))
+        except BaseException as error:
+            if isinstance(error, InvalidMsgError):
+                link.explain(error)
+            self._leave(engine)
             raise
 
     def names(self) -> tuple[str, ...]:
         """The one name: the file's stem as an identifier."""
-        return (self._connected().name,)
+        return (self._connected().info.name,)
 
     def info(self, name: str) -> ModelInfo:
         """Description of the model; `runtime.attributes` has what the engine's hello says."""
-        info = self._connected()
+        info = self._connected().info
         if name != info.name:
             raise InvalidParamError(f"{self.descriptor}: no model {name!r}", hint=f"it has {info.name!r}")
         return info
@@ -115,17 +116,29 @@ class EimDriver(WireDriver):
             InvalidParamError: a feature is not finite, or a command of this connection is going on.
         """
         info = self.info(name)
-        with self._alone() as engine:
-            assert self._reader is not None  # noqa: S101 (there is one wherever there is an engine)
+        if mode:
             mode = reduced_mode(mode, info.runtime.capabilities) & _MODES
-            return run(engine, info, self._reader, inputs[0], mode, callback)
+        execution = self._begin()
+        try:
+            return execution.run(inputs[0], mode, callback)
+        except InvalidMsgError as error:
+            execution.engine.link.explain(error)
+            raise
+        finally:
+            self._end()
 
     def extension(self, name: str | None, **command: Any) -> Any:
         """Hello, raw replies, thresholds, as `ai_runner.drivers.eim.extension` describes."""
         if "cmd" not in command:
             return False
-        with self._alone() as engine:
-            return extend(engine, command)
+        execution = self._begin()
+        try:
+            return extend(execution.engine, command)
+        except InvalidMsgError as error:
+            execution.engine.link.explain(error)
+            raise
+        finally:
+            self._end()
 
     def close(self) -> None:
         """Ends the engine, or leaves it where it is somebody else's; from a callback, when its run has ended."""
@@ -134,58 +147,48 @@ class EimDriver(WireDriver):
             return
         try:
             self._close_wanted = False
-            engine, self._engine, self._info, self._reader = self._engine, None, None, None
-            if engine is None:
-                return
-            engine.close()
-            if "transport" not in self.keywords:
-                engine.link.transport.close()
-            if engine.link.child is not None:
-                engine.unlink()
+            execution, self._execution = self._execution, None
+            if execution is not None:
+                self._leave(execution.engine)
         finally:
             self._running.release()
 
     def describe(self) -> str:
         """One line: process or socket, project, engine."""
-        if self._engine is None or self._info is None:
+        if self._execution is None:
             return super().describe()
-        attributes = self._info.runtime.attributes
+        attributes = self._execution.info.runtime.attributes
         project = f", project {attributes['project']}" if "project" in attributes else ""
-        return f"{self._engine.link.transport.describe()}{project}, {attributes['engine']}"
+        return f"{self._execution.engine.link.transport.describe()}{project}, {attributes['engine']}"
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _connected(self) -> ModelInfo:
-        if self._info is None:
+    def _connected(self) -> Execution:
+        if self._execution is None:
             raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
-        return self._info
+        return self._execution
 
-    @contextmanager
-    def _alone(self) -> Iterator[Engine]:
-        """The engine for one command."""
-        self._connected()
+    def _begin(self) -> Execution:
+        """The engine for one command, which `_end` ends."""
         if not self._running.acquire(blocking=False):
             raise InvalidParamError(
                 f"{self.descriptor}: asked while a run is going on", hint="use a connection of its own for each thread"
             )
-        try:
-            if self._engine is None:
-                raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
-            with self._named(self._engine.link):
-                yield self._engine
-        finally:
+        if self._execution is None:
             self._running.release()
-            if self._close_wanted:
-                self.close()
+        return self._connected()
 
-    @contextmanager
-    def _named(self, link: Link) -> Iterator[None]:
-        """Puts into messages about what the engine said, who it was."""
-        try:
-            yield
-        except InvalidMsgError as error:
-            link.explain(error)
-            raise
+    def _end(self) -> None:
+        self._running.release()
+        if self._close_wanted:
+            self.close()
+
+    def _leave(self, engine: Engine) -> None:
+        engine.close()
+        if "transport" not in self.keywords:
+            engine.link.transport.close()
+        if engine.link.child is not None:
+            engine.unlink()
 
     def _described(self, engine: Engine) -> ModelInfo:
         sizes: list[int] = []

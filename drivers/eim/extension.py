@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ai_runner.drivers.eim.engine import Engine, Features
+from ai_runner.drivers.eim.engine import Engine
+from ai_runner.drivers.eim.features import checked_features
 from ai_runner.drivers.eim.protocol import request
 from ai_runner.errors import InvalidParamError
 
@@ -53,28 +54,6 @@ def extend(engine: Engine, command: Mapping[str, Any]) -> Any:
         case "output":
             return engine.link.said()
     return False
-
-
-def checked_features(features: Any, count: int) -> Features:
-    """`features` as float32 (count,).
-
-    Raises:
-        InvalidParamError: they are no numbers, not finite, or not as many.
-    """
-    try:
-        array = np.asarray(features, np.float32)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidParamError(f"features are no numbers: {error}") from error
-    if array.size != count:
-        raise InvalidParamError(
-            f"{array.size} features, and the model takes {count}",
-            hint="the raw features of one window or image; input_features_count of the hello",
-        )
-    if not np.isfinite(array).all():
-        raise InvalidParamError(
-            "features have to be finite", hint="a quantised network makes some ordinary-looking result of NaN"
-        )
-    return array.reshape(-1)
 
 
 def _classify(engine: Engine, continuous: bool, command: Mapping[str, Any]) -> Any:

@@ -209,6 +209,21 @@ def board(**choices: Any) -> Callable[[pytest.FixtureRequest], Specimen]:
     return specimen
 
 
+def echo_of_features(inputs: Sequence[Array]) -> Sequence[Array]:
+    return [inputs[0][:, :3]]
+
+
+def engine(options: str = "", **scenario: Any) -> Callable[[pytest.FixtureRequest], Specimen]:
+    """A scripted Edge Impulse engine, whose classification is its first three features."""
+
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("engine")
+        path = request.getfixturevalue("write_engine")(folder / "echo.eim", scenario)
+        return Specimen(f"eim:{path}{options}", expected=echo_of_features)
+
+    return specimen
+
+
 SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "tflite": tflite(),
     "tflite-reference": tflite("?kernels=reference&threads=2&state=keep"),
@@ -228,6 +243,9 @@ SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "serial-large-packets": board(large_packet=4094),
     "serial-v3.1-1b": board(dialect="v3.1-1b"),
     "serial-v2.1": board(dialect="v2.1"),
+    "eim": engine("?shm=always"),
+    "eim-json": engine(shm=False),
+    "eim-stdin": engine("?mode=stdin&debug=1"),
     **{f"abi-probe-{variant}": abi_probe(variant) for variant in ABI_PROBE_VARIANTS},
 }
 

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,12 @@ def classify(features: npt.NDArray[np.float32], continuous: bool = False, debug:
     """Classification of a whole window, or of one slice.
 
     Args:
-        features: one-dimensional, finite, as many as the hello says; whole numbers are sent as such.
+        features: one-dimensional, finite, as many as the hello says. Nine digits tell any float32 from its neighbours.
         continuous: they are a slice.
         debug: the engine shall print what it does.
     """
     name = "classify_continuous" if continuous else "classify"
-    whole = features.astype(np.int32) if np.abs(features).max(initial=0) < 2**31 else None
-    values = whole if whole is not None and np.array_equal(whole, features) else features
-    return Request(name, f'"{name}":{values.tolist()!r}{_DEBUG if debug else ""}')
+    return Request(name, f'"{name}":[{_numbers(len(features)) % tuple(features.tolist())}]{_DEBUG if debug else ""}')
 
 
 def classify_shared(elements: int, continuous: bool = False, debug: bool = False) -> Request:
@@ -85,6 +84,12 @@ def request(fields: Mapping[str, Any]) -> Request:
 
 
 _DEBUG = ',"debug":true'
+
+
+@lru_cache(maxsize=4)
+def _numbers(count: int) -> str:
+    """Formats `count` numbers; three times as fast as writing the digits of doubles, and shorter."""
+    return ",".join(["%.9g"] * count)
 
 
 def _check(value: object, depth: int) -> None:
