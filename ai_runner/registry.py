@@ -54,7 +54,7 @@ _BUILT_IN = (
     DriverEntry("socket", "the same behind ST's TCP relay", _STM32),
     DriverEntry("replay", "a recorded session of any driver with a wire", "ai_runner.transport.wire:WireDriver"),
     DriverEntry("eim", "Edge Impulse executable (Linux, macOS)", "ai_runner.drivers.eim.driver:EimDriver"),
-    DriverEntry("ei", "Edge Impulse C++ library", ""),
+    DriverEntry("ei", "Edge Impulse C++ library", "ai_runner.drivers.ei_library.driver:EiLibraryDriver"),
     DriverEntry(
         "onnx",
         ".onnx model on ONNX Runtime",

@@ -168,7 +168,7 @@ def _refuse_engine(root: Path, flags: Sequence[str]) -> None:
         what = "full TensorFlow Lite" if full_by_flag or number == 4 else engine
         raise InvalidModelError(
             f"{root}: needs {what}, which is not part of an export",
-            hint=f"add {_INTERFACE} to a build that links it (docs/ei-library.md), or export for TensorFlow Lite or EON",
+            hint=f"add {_INTERFACE} to a build that links it (docs/ei-library.md), or export for CPU or EON",
         )
 
 

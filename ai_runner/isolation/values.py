@@ -60,15 +60,15 @@ def encode(value: Any, blobs: list[Blob]) -> Any:
     if isinstance(value, np.generic):
         return encode(value.item(), blobs)
     if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "biufc":
+        if value.dtype.kind not in "biufc" and not _is_plain_record(value.dtype):
             raise TypeError(f"an array of {value.dtype} cannot cross to another process")
         blobs.append(_bytes_of(value))
-        return {"$array": [len(blobs) - 1, value.dtype.str, list(value.shape)]}
+        return {"$array": [len(blobs) - 1, _dtype_text(value.dtype), list(value.shape)]}
     if isinstance(value, bytes | bytearray | memoryview):
         blobs.append(memoryview(bytes(value)))
         return {"$bytes": len(blobs) - 1}
     if isinstance(value, np.dtype):
-        return {"$dtype": value.str}
+        return {"$dtype": _dtype_text(value)}
     if isinstance(value, tuple):
         return {"$tuple": [encode(item, blobs) for item in value]}
     if isinstance(value, list):
@@ -107,11 +107,11 @@ def _decode(value: Any, blobs: Sequence[Blob]) -> Any:
             return {_decode(k, blobs): _decode(v, blobs) for k, v in body}
         case "$array":
             number, dtype, shape = body
-            return np.frombuffer(blobs[number], np.dtype(dtype)).reshape(shape).copy()
+            return np.frombuffer(blobs[number], _dtype(dtype)).reshape(shape).copy()
         case "$bytes":
             return bytes(blobs[body])
         case "$dtype":
-            return np.dtype(body)
+            return _dtype(body)
         case "$enum":
             return _ENUMS[body[0]](body[1])
         case "$path":
@@ -119,6 +119,24 @@ def _decode(value: Any, blobs: Sequence[Blob]) -> Any:
     cls = _RECORDS[kind.removeprefix("$")]
     names = [f.name for f in fields(cls)]
     return cls(**{name: _decode(item, blobs) for name, item in zip(names, body, strict=True)})
+
+
+def _is_plain_record(dtype: np.dtype[Any]) -> bool:
+    """True for a structured type of numbers without gaps, such as bounding boxes are."""
+    kinds = [dtype[name] for name in dtype.names or ()]
+    return (
+        bool(kinds)
+        and all(kind.kind in "biuf" for kind in kinds)
+        and dtype.itemsize == sum(kind.itemsize for kind in kinds)
+    )
+
+
+def _dtype_text(dtype: np.dtype[Any]) -> Any:
+    return [[name, dtype[name].str] for name in dtype.names] if dtype.names else dtype.str
+
+
+def _dtype(text: Any) -> np.dtype[Any]:
+    return np.dtype([(str(name), str(kind)) for name, kind in text] if isinstance(text, list) else text)
 
 
 def encode_error(error: BaseException, blobs: list[Blob]) -> dict[str, Any]:

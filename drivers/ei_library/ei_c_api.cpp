@@ -269,6 +269,7 @@ EXPORT const char *ai_runner_ei_hello(void)
                           .raw("project", project_json(impulse()))
                           .raw("model_parameters", parameters_json())
                           .raw("inferencing_engine", engine_json())
+                          .raw("stages", stages_json())
                           .json();
         return 0;
     });

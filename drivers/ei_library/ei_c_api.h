@@ -74,7 +74,8 @@ int32_t ai_runner_ei_init(void);
 int32_t ai_runner_ei_reset(void);
 int32_t ai_runner_ei_deinit(void);
 
-/* The description with the thresholds as they are now. Valid until the next call; null when there is no memory. */
+/* The description with the thresholds as they are now, and one field more: `stages`, whose times are measured. Valid
+ * until the next call; null when there is no memory. */
 const char *ai_runner_ei_hello(void);
 
 /* One classification. `classification` takes one value a label, in their order; null when it is not wanted. */

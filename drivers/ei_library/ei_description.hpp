@@ -170,6 +170,16 @@ std::string parameters_json()
     return object.json();
 }
 
+std::string stages_json()
+{
+    using Timing = decltype(ei_impulse_result_t::timing);
+    std::vector<std::string> stages = {quoted("dsp"), quoted("classification"), quoted("anomaly")};
+    if (has_postprocessing_us<Timing>::value) {
+        stages.push_back(quoted("postprocessing"));
+    }
+    return array(stages);
+}
+
 std::string engine_json()
 {
     std::vector<std::string> properties;
