@@ -44,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rtol", metavar="R", type=tolerance, help="of real-valued outputs (default: 1e-4)")
     parser.add_argument("--max-lsb", metavar="N", type=natural, help="of integer outputs (default: 1)")
     parser.add_argument("--json", metavar="F", help="write the report as JSON as well, whatever the verdict")
+    parser.add_argument(
+        "--reproducer",
+        metavar="DIR",
+        help="write the first operator that diverges as a .tflite of its own, with its tensors and a script",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
         print(line)
     if args.json:
         write_json(validation, args.json)
+    if args.reproducer:
+        _write_reproducers(validation, args.reproducer)
     if validation.error is not None:
         raise validation.error
     return ExitCode.PASS if validation.verdict is Verdict.PASS else ExitCode.VERDICT_FAILED
@@ -102,6 +109,19 @@ def _validate(args: argparse.Namespace) -> Validation:
     judged = iter(validation.targets)
     results = tuple(failed.get(place) or next(judged) for place in range(len(args.desc)))
     return replace(validation, targets=results, notes=tuple(notes))
+
+
+def _write_reproducers(validation: Validation, folder: str) -> None:
+    """One for each target that has a divergence; in folders of their own where there are several targets."""
+    from pathlib import Path
+
+    from ai_runner.report.reproducer import reproducer_line, write_reproducer
+
+    for place, target in enumerate(validation.targets):
+        own = Path(folder) / f"target-{place}" if len(validation.targets) > 1 else Path(folder)
+        written = write_reproducer(target, own)
+        if written is not None:
+            print(reproducer_line(written))
 
 
 def _noise_floor(args: argparse.Namespace, reference: AiRunner) -> NoiseFloor | None:

@@ -134,12 +134,18 @@ class HealthMonitor:
         same = rows.dtype == of_reference.dtype and np.array_equal(rows, of_reference)
         if expected is not None:
             self._reference.add(counts if same else _Counts.of(of_reference, self._channels))
-            if same:
-                self._last = rows[-1:].copy(), of_reference[-1:].copy()
-                return
-            new_inputs = new_inputs & ~_as_before(of_reference, None if self._last is None else self._last[1])
-        self._repeated += int((_as_before(rows, None if self._last is None else self._last[0]) & new_inputs).sum())
+        self._count_repeated(rows, None if expected is None else of_reference, new_inputs, same)
         self._last = rows[-1:].copy(), of_reference[-1:].copy()
+
+    def _count_repeated(
+        self, rows: Array, expected: Array | None, new_inputs: npt.NDArray[np.bool_], same: bool
+    ) -> None:
+        mine, theirs = (None, None) if self._last is None else self._last
+        if expected is not None:
+            if same:  # only the first sample can have changed otherwise than the reference's
+                rows, expected, new_inputs = rows[:1], expected[:1], new_inputs[:1]
+            new_inputs = new_inputs & ~_as_before(expected, theirs)
+        self._repeated += int((_as_before(rows, mine) & new_inputs).sum())
 
     def result(self) -> TensorHealth:
         """What was found so far."""

@@ -39,6 +39,7 @@ class Exhibit:
         trusted: what each kernel set computes.
         earlier: the inputs of the samples before these, where there were any in the chunk.
         model: a .tflite file that computes it; empty where there is none.
+        output: which of that file's outputs it is.
     """
 
     inputs: Tensors
@@ -46,6 +47,7 @@ class Exhibit:
     trusted: Mapping[str, Array]
     earlier: Tensors
     model: bytes
+    output: int
 
     def on(self, inputs: Tensors) -> Exhibit:
         """The same result of the target, beside other inputs."""
@@ -182,11 +184,12 @@ class IntroducedErrors:
         size = sum(array[:1].nbytes for array in (target, *trusted.values(), *inputs.values()))
         rows = touched[: max(1, min(EXHIBIT_SAMPLES, EXHIBIT_BYTES // max(1, size)))]
         self._exhibits[place] = Exhibit(
-            inputs={key: array[rows] for key, array in inputs.items()},
+            inputs={key: inputs[key][rows] for key in found.inputs},
             target=target.reshape(next(iter(trusted.values())).shape)[rows],
             trusted={kernels: result[rows] for kernels, result in trusted.items()},
             earlier={key: array[rows - 1] for key, array in inputs.items()} if rows[0] > 0 else {},
             model=found.model,
+            output=place[1],
         )
 
 

@@ -173,19 +173,26 @@ class TargetJudge:
             unpaired=(*self._unpaired_outputs, *self._layers.unpaired),
             reasons=reasons_against(outputs, layers, self._missing, self._error, reference_error),
             input_fault="" if found is None else self._input_fault(found, layers),
+            exhibit=None if found is None else found.exhibit(self._first_wrong(layers)),
             structure=(*self._structure, *self._layers.structure),
             health=HealthReport() if self._health is None else self._health.result(),
         )
 
     def _input_fault(self, found: IntroducedErrors, layers: Sequence[LayerComparison]) -> str:
         """Looks for it where the first thing that is wrong reads the inputs of the model."""
-        places = [place for place, layer in zip(self._layers.places, layers, strict=True) if layer.within is False]
-        place = places[0] if places else (MODEL_OUTPUTS, 0)
-        exhibit = found.exhibit(place)
-        wrong = bool(places) or any(output is not None and output.diverges for output in map(found.output, range(1)))
-        if exhibit is None or not wrong:
+        place = self._first_wrong(layers)
+        exhibit, output = found.exhibit(place), found.output(place[1])
+        right = place[0] == MODEL_OUTPUTS and (output is None or not output.diverges)
+        if exhibit is None or right:
             return ""
         return input_fault(exhibit, self._reference.inputs, lambda other: found.explains(place, other))
+
+    def _first_wrong(self, layers: Sequence[LayerComparison]) -> TensorPlace:
+        """The first layer that introduces an error; the first output where none does."""
+        for place, layer in zip(self._layers.places, layers, strict=True):
+            if layer.introduced is not None and layer.introduced.diverges:
+                return place
+        return MODEL_OUTPUTS, 0
 
     def _align_outputs(self, reference: ModelInfo, target: ModelInfo) -> None:
         places = align_tensors(reference.outputs, target.outputs)

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ai_runner.compare.error_budget import StageShare
+from ai_runner.compare.introduced import Exhibit
 from ai_runner.compare.layer_alignment import Unpaired
 from ai_runner.compare.noise_band import IntroducedError
 from ai_runner.compare.structure import StructuralDifference
@@ -141,6 +142,7 @@ class TargetResult:
         health: what is odd about it by itself.
         stage: at which its divergence comes in, where it has one; see `error_budget`.
         error_budget: the shares of the stages in the error at its outputs; empty where there is only one.
+        exhibit: some samples of the first divergence, where it was run again.
     """
 
     run: RunSummary
@@ -153,6 +155,7 @@ class TargetResult:
     health: HealthReport = field(default_factory=HealthReport)
     stage: str = ""
     error_budget: tuple[StageShare, ...] = ()
+    exhibit: Exhibit | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from ai_runner.tflite_model.flatbuffer import FlatBuffer
+from ai_runner.tflite_model.flatbuffer import FlatBuffer, FlatTable
 
 
 def cut_operators(
@@ -20,6 +20,8 @@ def cut_operators(
     Args:
         operators: their positions, ascending.
         inputs, outputs: tensor numbers that become the inputs and outputs of the graph.
+
+    Constants that none of the operators reads are blanked, so that the copy tells nothing about the rest of the model.
 
     Returns:
         The patched file; None where the graph has no fields for inputs and outputs that could be patched.
@@ -35,6 +37,8 @@ def cut_operators(
     # An element moves towards the front of the vector, so that its operator still lies behind it.
     offsets = [tables[index].position - (first + 4 * place) for place, index in enumerate(operators)]
     struct.pack_into(f"<I{len(offsets)}I", patched, first - 4, len(offsets), *offsets)
+    for start, size in _unused_constants(root, graph, [tables[index] for index in operators]):
+        patched[start : start + size] = bytes(size)
     signatures, _ = root.span(7, 4)
     if signatures:
         struct.pack_into("<I", patched, signatures - 4, 0)
@@ -43,3 +47,13 @@ def cut_operators(
         struct.pack_into("<I", patched, field_at, len(patched) - field_at)
         patched += struct.pack(f"<I{len(tensors)}i", len(tensors), *tensors)
     return bytes(patched)
+
+
+def _unused_constants(root: FlatTable, graph: FlatTable, operators: Sequence[FlatTable]) -> list[tuple[int, int]]:
+    """First byte and size of every constant of the graph that no operator uses; not of those behind the FlatBuffer."""
+    tensors = graph.tables(0)
+    used = {int(i) for operator in operators for slot in (1, 2) for i in operator.vector(slot, "Int32") if i >= 0}
+    kept = {tensors[i].number(2, "Uint32", 0) for i in used}
+    others = {tensor.number(2, "Uint32", 0) for tensor in tensors} - kept
+    buffers = root.tables(4)
+    return [buffers[number].span(0, 1) for number in others if number < len(buffers)]

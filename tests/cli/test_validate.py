@@ -243,3 +243,16 @@ def test_policies_that_cannot_be(ai_runner: Any, digits_int8: Path) -> None:
     assert (ended.code, "cannot run its layers again" in ended.err) == (2, True)
     ended = ai_runner("validate", "-m", f"tflite:{digits_int8}", "-d", "fake:same", "--policy", "exact", "--atol", "1")
     assert (ended.code, "--policy exact and --atol exclude each other" in ended.err) == (2, True)
+
+
+def test_a_reproducer_of_the_first_divergence(
+    ai_runner: Any, digits_int8: Path, digits_test: Path, tmp_path: Path
+) -> None:
+    changed = with_other_weights(digits_int8, 2, tmp_path / "changed.tflite")
+    question = ("validate", "-m", digits_int8, "-d", f"tflite:{changed}?kernels=reference", "--inputs", digits_test)
+    ended = ai_runner(*question, "--per-layer", "--reproducer", tmp_path / "case")
+    assert (ended.code, "reproducer " in ended.out) == (1, True)
+    (operator,) = TfliteModel.read(tmp_path / "case" / "operator.tflite").operators
+    assert operator.name == "CONV_2D"
+    ended = ai_runner(*question, "-d", f"tflite:{digits_int8}", "--per-layer", "--reproducer", tmp_path / "two")
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["target-0"]

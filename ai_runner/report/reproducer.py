@@ -1,0 +1,86 @@
+"""A divergence as a folder that somebody else can run: the operator, the target's inputs, all results, ten lines."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ai_runner.compare.introduced import Exhibit
+from ai_runner.compare.verdict import TargetResult
+from ai_runner.errors import InvalidParamError
+from ai_runner.report.output_file import whole_file
+from ai_runner.report.printable import printable
+
+_SCRIPT = '''"""{title}
+
+{reason}
+"""
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+tensors = np.load("tensors.npz")
+for kernels in ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "BUILTIN"):
+    interpreter = Interpreter("operator.tflite", experimental_op_resolver_type=getattr(OpResolverType, kernels))
+    interpreter.allocate_tensors()
+    for sample, target in enumerate(tensors["target"]):
+        for place, tensor in enumerate(interpreter.get_input_details()):
+            interpreter.set_tensor(tensor["index"], tensors[f"input_{{place}}"][sample].reshape(tensor["shape"]))
+        interpreter.invoke()
+        computed = interpreter.get_tensor(interpreter.get_output_details()[{output}]["index"]).reshape(target.shape)
+        error = np.abs(computed.astype(float) - target.astype(float)).max()
+        print(f"sample {{sample}}: the target is {{error:g}} from {{kernels}}")
+'''
+
+
+def write_reproducer(target: TargetResult, folder: str | Path) -> Path | None:
+    """Writes ``operator.tflite``, ``tensors.npz`` and ``reproduce.py`` for the first divergence of a target.
+
+    `tensors.npz` has ``input_0``, ... in the order of the model's inputs, ``target`` and one ``kernels_<set>`` a kernel
+    set, all ``(samples,) + sample_shape`` as stored.
+
+    Returns:
+        The folder; None when the target has no divergence that can be run again.
+
+    Raises:
+        InvalidParamError: the folder cannot be written.
+    """
+    found, exhibit = target.first_divergence, target.exhibit
+    if found is None or exhibit is None or not exhibit.model:
+        return None
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidParamError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    where = f"layer {found.layer} {found.name} ({found.type})" if found.layer is not None else f"the {found.type}"
+    script = _SCRIPT.format(
+        title=f"{where} of {target.run.descriptor}".translate(_IN_A_STRING),
+        reason=found.reason.translate(_IN_A_STRING),
+        output=exhibit.output,
+    )
+    files = {"operator.tflite": exhibit.model, "tensors.npz": _npz(exhibit), "reproduce.py": script.encode()}
+    for name, content in files.items():
+        with whole_file(folder / name) as file:
+            file.write(content)
+    return folder
+
+
+# Names come from a device or a file: they must not end the string that they stand in.
+_IN_A_STRING = {ord(character): None for character in "\\\"'"} | dict.fromkeys((*range(32), 127), " ")
+
+
+def reproducer_line(folder: Path) -> str:
+    """What the user is told."""
+    return f"reproducer {printable(str(folder))}: cd there and run python reproduce.py"
+
+
+def _npz(exhibit: Exhibit) -> bytes:
+    arrays: dict[str, Any] = {f"input_{place}": array for place, array in enumerate(exhibit.inputs.values())}
+    arrays |= {"target": exhibit.target} | {f"kernels_{kernels}": array for kernels, array in exhibit.trusted.items()}
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
