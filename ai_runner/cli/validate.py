@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--per-layer", action="store_true", help="compare layers, find where a difference begins")
     parser.add_argument(
+        "--map", metavar="F.toml", help="pairs of layers that are not found by themselves (docs/validate.md)"
+    )
+    parser.add_argument(
         "--policy",
         choices=("noise-floor", "exact", "tolerance"),
         help="noise-floor: a layer may do what any of LiteRT's kernel sets does with its inputs (default for a tflite: "
@@ -80,11 +83,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _validate(args: argparse.Namespace) -> Validation:
     from ai_runner.cli.console import ProgressBar
+    from ai_runner.compare.layer_map import LayerMap
     from ai_runner.compare.tolerance import ToleranceRule
     from ai_runner.compare.validation import validate
     from ai_runner.data import load_labels, split_labels
 
     reference_text, notes = _reference(args.model)
+    layer_map = LayerMap.read(args.map) if args.map else None
     if args.inputs is None and args.random is None:
         notes.append("inputs are random: --inputs takes real ones, and real ones find more")
     with ExitStack() as stack:
@@ -103,6 +108,7 @@ def _validate(args: argparse.Namespace) -> Validation:
                 per_layer=args.per_layer,
                 tolerance=ToleranceRule(args.max_lsb, args.atol, args.rtol),
                 noise_floor=_noise_floor(args, reference),
+                layer_map=layer_map,
                 float_reference=stack.enter_context(_open(args.float)) if args.float else None,
                 progress=progress,
             )

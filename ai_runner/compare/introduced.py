@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ai_runner.compare.layer_alignment import LayerPair
+from ai_runner.compare.layer_pair import LayerPair
 from ai_runner.compare.noise_band import IntroducedError, NoiseBand
 from ai_runner.compare.tolerance import is_integer, same_integers
 from ai_runner.model import ModelInfo, TensorInfo

@@ -9,6 +9,8 @@ Three kinds of evidence, the strongest first:
 3. Content, as far as the first chunk of data shows it: what is left is paired when it correlates, and a pair whose
    contents contradict it is dissolved when one of the two clearly matches a tensor elsewhere (a fused activation, ids
    of another numbering). A layer that is merely wrong keeps its pair, for that is what is being looked for.
+
+What is left then and agrees in id and shape is a layer that the target stores in another type or scale.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.layer_map import LayerMap
+from ai_runner.compare.layer_pair import LayerPair, NodeTensor, layer_index
 from ai_runner.compare.metrics import dot
 from ai_runner.compare.tensor_alignment import shape_without_ones
 from ai_runner.compare.tensor_pair import real_values
-from ai_runner.model import NodeInfo, TensorInfo
+from ai_runner.model import TensorInfo
 from ai_runner.profile import NodeProfile
 
 Array = npt.NDArray[Any]
@@ -33,30 +37,6 @@ _SAME_CONTENT = 0.99  # correlation from which two tensors are taken for the sam
 _CLEARLY_BETTER = 10.0  # how many times closer to 1 a match elsewhere has to be before a pair is dissolved
 _LOOKED_AT = 1 << 16  # values of a tensor that its content is judged by
 _TOO_FEW = 8  # fewer values correlate by chance (two always do)
-
-
-@dataclass(frozen=True)
-class NodeTensor:
-    """A tensor that a node writes: positions of the node in its profile and of the tensor in the node."""
-
-    position: int
-    output: int
-    node: NodeInfo
-    tensor: TensorInfo
-
-
-@dataclass(frozen=True)
-class LayerPair:
-    """A layer and its counterpart.
-
-    Attributes:
-        reference, target: the two tensors.
-        evidence: ``id``, ``order`` or ``content``.
-    """
-
-    reference: NodeTensor
-    target: NodeTensor
-    evidence: str
 
 
 @dataclass(frozen=True)
@@ -85,17 +65,19 @@ class LayerAlignment:
     unpaired: tuple[Unpaired, ...]
 
 
-def layer_index(place: NodeTensor) -> int:
-    """The layer's index in the original model; the node's position where the runtime does not know it."""
-    return place.node.m_id if place.node.m_id >= 0 else place.position
+def align_layers(
+    reference: Sequence[NodeProfile], target: Sequence[NodeProfile], layer_map: LayerMap | None = None
+) -> LayerAlignment:
+    """Pairs the nodes of one run over the same samples on both sides; works without data as well, on less evidence.
 
-
-def align_layers(reference: Sequence[NodeProfile], target: Sequence[NodeProfile]) -> LayerAlignment:
-    """Pairs the nodes of one run over the same samples on both sides; works without data as well, on less evidence."""
+    What `layer_map` says goes before all evidence; raises InvalidParamError when it names what there is not.
+    """
     references, targets = _tensors(reference), _tensors(target)
+    mapped, references, targets = (layer_map or LayerMap()).apply(references, targets)
     pairs = _pair_by_id(references, targets)
     pairs += _pair_by_order(*_without(pairs, references, targets), bool(pairs))
     pairs = _settle_by_content(pairs, references, targets, _Contents(reference), _Contents(target))
+    pairs += [*_pair_changed(*_without(pairs, references, targets)), *mapped]
     pairs.sort(key=lambda pair: (pair.reference.position, pair.reference.output))
     left_references, left_targets = _without(pairs, references, targets)
     unpaired = [_left_reference(place, targets) for place in left_references]
@@ -170,6 +152,20 @@ def _pair_by_order(references: list[NodeTensor], targets: list[NodeTensor], ids_
             row += 1
         else:
             column += 1
+    return pairs
+
+
+def _pair_changed(references: list[NodeTensor], targets: list[NodeTensor]) -> list[LayerPair]:
+    """Layers that the target stores otherwise: same id and shape, another type or scale."""
+    pairs = []
+    left = list(targets)
+    for place in references:
+        for other in reversed(left):
+            same_shape = shape_without_ones(place.tensor) == shape_without_ones(other.tensor)
+            if place.node.m_id == other.node.m_id >= 0 and same_shape:
+                left.remove(other)
+                pairs.append(LayerPair(place, other, "id"))
+                break
     return pairs
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.compare.health import HealthMonitor, TensorHealth, changed
-from ai_runner.compare.layer_alignment import LayerPair, layer_index
+from ai_runner.compare.layer_pair import LayerPair, layer_index
 from ai_runner.model import ModelInfo
 from ai_runner.profile import RunResult
 from ai_runner.rerun import TensorPlace

@@ -13,7 +13,9 @@ from ai_runner.compare.error_signature import error_signature
 from ai_runner.compare.input_fault import input_fault
 from ai_runner.compare.input_feed import InputFeed
 from ai_runner.compare.introduced import IntroducedErrors, Rerunning
-from ai_runner.compare.layer_alignment import LayerAlignment, LayerPair, Unpaired, align_layers, layer_index
+from ai_runner.compare.layer_alignment import LayerAlignment, Unpaired, align_layers
+from ai_runner.compare.layer_map import LayerMap
+from ai_runner.compare.layer_pair import LayerPair, layer_index
 from ai_runner.compare.participant import Participant, Session
 from ai_runner.compare.structure import StructuralDifference, structural_differences, tensor_differences
 from ai_runner.compare.target_health import HealthReport, TargetHealth
@@ -78,6 +80,7 @@ class TargetJudge:
         per_layer: bool,
         rule: ToleranceRule,
         noise_floor: NoiseFloor | None = None,
+        layer_map: LayerMap | None = None,
     ) -> None:
         self._session = session
         self._reference = reference
@@ -88,7 +91,7 @@ class TargetJudge:
         self._outputs: list[tuple[int, int, TensorPair]] = []
         self._missing: list[str] = []
         self._unpaired_outputs: list[Unpaired] = []
-        self._layers = _Layers(rule)
+        self._layers = _Layers(rule, layer_map)
         self._structure: tuple[StructuralDifference, ...] = ()
         self._health: TargetHealth | None = None
         try:
@@ -214,8 +217,9 @@ class TargetJudge:
 class _Layers:
     """The comparison of layers; aligned on the first chunk."""
 
-    def __init__(self, rule: ToleranceRule) -> None:
+    def __init__(self, rule: ToleranceRule, layer_map: LayerMap | None) -> None:
         self._rule = rule
+        self._map = layer_map
         self._alignment: LayerAlignment | None = None
         self._nodes: tuple[NodeProfile, ...] = ()
         self._pairs: list[tuple[LayerPair, TensorPair | None]] = []
@@ -259,7 +263,7 @@ class _Layers:
                 pair.update(reference[mine.position].data[mine.output], target[theirs.position].data[theirs.output])
 
     def _align(self, reference: tuple[NodeProfile, ...], target: tuple[NodeProfile, ...]) -> None:
-        self._alignment = align_layers(reference, target)
+        self._alignment = align_layers(reference, target, self._map)
         self._times = [_NodeTime() for _ in target]
         for layer in self._alignment.pairs:
             mine, theirs = layer.reference, layer.target

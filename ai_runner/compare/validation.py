@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.layer_map import LayerMap
 from ai_runner.compare.participant import Participant, Session
 from ai_runner.compare.stages import FloatReference, Stages
 from ai_runner.compare.target_judge import NoiseFloor, TargetJudge
@@ -55,6 +56,7 @@ def validate(
     tolerance: ToleranceRule | None = None,
     noise_floor: NoiseFloor | None = None,
     float_reference: Session | None = None,
+    layer_map: LayerMap | None = None,
     chunk_samples: int = CHUNK_SAMPLES,
     chunk_bytes: int = CHUNK_BYTES,
     progress: Progress | None = None,
@@ -73,6 +75,7 @@ def validate(
         noise_floor: judge layers and outputs by what trusted kernels compute; tolerances then decide nothing, where the
             reference can run its layers again.
         float_reference: the model before its quantisation; its part of the error is told from that of the targets.
+        layer_map: pairs of layers that go before all evidence.
         chunk_samples, chunk_bytes: largest chunk, by samples and by bytes of tensors of one runtime.
         progress: called with the runs done and the runs in all (samples times runtimes).
 
@@ -86,7 +89,7 @@ def validate(
     if labels is not None:
         check_labels(labels, source.samples, believed.info)
     rule = tolerance or ToleranceRule()
-    judges = [TargetJudge(target, believed.info, per_layer, rule, noise_floor) for target in targets]
+    judges = [TargetJudge(target, believed.info, per_layer, rule, noise_floor, layer_map) for target in targets]
     trained = None if float_reference is None else FloatReference(float_reference, believed.info)
     stages = Stages(
         None if trained is None else trained.descriptor,
