@@ -113,8 +113,10 @@ class Link:
 
     def explain(self, error: InvalidMsgError) -> None:
         """Puts into `error` who said it, and what was printed."""
+        if "output" in error.evidence:
+            return  # it is the one that the connection failed with before
         if not error.message.startswith(self.transport.describe()):
             error.message = f"{self.transport.describe()}: {error.message}"
-            if self.child is not None:
-                error.message += last_line(self.child)
-                error.evidence |= self.child.evidence()
+        if self.child is not None:
+            error.message += last_line(self.child)
+            error.evidence |= self.child.evidence()
