@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from ai_runner import AiRunnerError
 from ai_runner.edge_impulse import ImpulseRunner
 
@@ -13,12 +11,15 @@ from ai_runner.edge_impulse import ImpulseRunner
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="an .eim file")
-    parser.add_argument("features", help="a file of numbers between commas, or the numbers themselves")
+    parser.add_argument(
+        "features", help="a file of numbers between commas, or the numbers themselves; 0x is hexadecimal"
+    )
     parser.add_argument("--timeout", type=float, default=30, help="seconds for an answer (default: %(default)g)")
     args = parser.parse_args()
 
     text = Path(args.features).read_text() if Path(args.features).is_file() else args.features
-    features = np.array(text.replace(",", " ").split(), np.float32)
+    words = text.replace(",", " ").split()
+    features = [float(int(word, 16)) if word.startswith("0x") else float(word) for word in words]  # 0x: pixels
     with ImpulseRunner(args.model, timeout=args.timeout) as runner:
         project = runner.init()["project"]
         print(f"{project['owner']} / {project['name']}, {runner.sensor_type()}")

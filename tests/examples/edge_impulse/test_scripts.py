@@ -122,6 +122,7 @@ def test_classify(scripted_engine: Engine, tmp_path: Path) -> None:
     assert {"low: 1.0000", "high: 2.0000", "a lot: 3.0000"} <= set(lines)
     assert lines[-1].startswith("1 ms DSP, 2 ms classification")
     assert shown("classify.py", scripted_engine(), "1,2,3,4,5,6,7,0.5") == lines
+    assert "low: 255.0000" in shown("classify.py", scripted_engine(), "0xff, 2, 3, 4, 5, 6, 7, 0x10")
     assert "output 0: 2 values, [1.0, 2.0]" in shown("classify.py", scripted_engine({"freeform": [2]}), features)
     wrong = run("classify.py", scripted_engine(), "1,2")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
