@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from ai_runner.cli.console import logging_to_stderr, show_error, show_internal_error, show_interruption
+from ai_runner.cli.console import add_verbosity, logging_to_stderr, show_error, show_internal_error, show_interruption
 from ai_runner.errors import AiRunnerError, InvalidParamError
 
 VERBS = {
@@ -84,18 +84,12 @@ def argument_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ai-runner {__version__}")
-    _add_common(parser, verbose=0, debug=False)
+    add_verbosity(parser, verbose=0, debug=False)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for verb, module_name in VERBS.items():
         module = import_module(module_name)
         sub = verbs.add_parser(verb, help=module.HELP, description=module.HELP, allow_abbrev=False)
         module.add_arguments(sub)
-        # Also after the verb; there they must not overwrite what was given before it.
-        _add_common(sub, verbose=argparse.SUPPRESS, debug=argparse.SUPPRESS)
+        add_verbosity(sub)
         sub.set_defaults(run=module.run)
     return parser
-
-
-def _add_common(parser: argparse.ArgumentParser, verbose: int | str, debug: bool | str) -> None:
-    parser.add_argument("-v", "--verbose", action="count", default=verbose, help="say more on standard error")
-    parser.add_argument("--debug", action="store_true", default=debug, help="show tracebacks and debug messages")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 import time
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _PATIENCE = 1.0  # s before a bar appears
+
+
+def add_verbosity(
+    parser: argparse.ArgumentParser, verbose: int | str = argparse.SUPPRESS, debug: bool | str = argparse.SUPPRESS
+) -> None:
+    """``-v`` and ``--debug``; with the defaults, for a verb: there they do not overwrite what was given before it."""
+    parser.add_argument("-v", "--verbose", action="count", default=verbose, help="say more on standard error")
+    parser.add_argument("--debug", action="store_true", default=debug, help="show tracebacks and debug messages")
 
 
 def show_error(error: AiRunnerError, debug: bool = False, verbose: bool = False) -> None:

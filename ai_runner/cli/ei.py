@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ai_runner.cli.console import add_verbosity
 from ai_runner.cli.inputs import natural, positive, tolerance
 from ai_runner.errors import ExitCode, InvalidParamError
 
@@ -43,6 +44,7 @@ def _add_server_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", metavar="URL", help="of the service (default: the public one, or as EI_HOST says)")
     parser.add_argument("--timeout", metavar="S", type=_seconds, help="how long an answer may take")
     _refuse_key(parser)
+    add_verbosity(parser)
 
 
 def _refuse_key(parser: argparse.ArgumentParser) -> None:

@@ -220,7 +220,7 @@ class Studio:
         if answer.get("hasDeployment") is not True:
             return None
         if isinstance(version, bool) or not isinstance(version, int) or version < 0:
-            raise InvalidMsgError(f"{self._line.address}: the deployment's version is {version!r}")
+            raise InvalidMsgError(f"{self._line.address}: the deployment's version is {self._line.shown(repr(version))}")
         return version
 
     def _build(self, wanted: Wanted) -> int:
@@ -345,12 +345,12 @@ class Studio:
 
 
 def _target(entry: Mapping[str, Any]) -> Target:
-    engines = entry.get("supportedEngines")
+    name, preferred, engines = (entry.get(field) for field in ("name", "preferredEngine", "supportedEngines"))
     return Target(
         str(entry["format"]),
-        str(entry.get("name", entry["format"])),
-        str(entry.get("preferredEngine", "")),
-        tuple(map(str, engines)) if isinstance(engines, list) else (),
+        name if isinstance(name, str) else str(entry["format"]),
+        preferred if isinstance(preferred, str) else "",
+        tuple(engine for engine in engines if isinstance(engine, str)) if isinstance(engines, list) else (),
     )
 
 
@@ -361,5 +361,7 @@ def _engine(target: Target, wanted: str | None) -> str:
             f"target {target.format!r} does not take the engine {wanted!r}",
             hint=f"it takes {', '.join(target.engines)}",
         )
+    if not engine:
+        raise InvalidParamError(f"target {target.format!r}: Studio prefers no engine", hint="name one with --engine")
     check_word(engine, "engine")
     return engine
