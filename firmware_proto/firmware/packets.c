@@ -46,7 +46,6 @@ void packets_read(uint8_t *to, uint32_t n)
         while (received.at == received.count) {
             static const uint8_t sync = SYNC_BYTE;
             port_write(&sync, 1);
-            port_flush();
             read_packet();
         }
         uint32_t available = received.count - received.at;
@@ -89,5 +88,4 @@ void packets_write(const uint8_t *from, uint32_t n)
 void packets_end(void)
 {
     send_packet(END_OF_MESSAGE);
-    port_flush();
 }

@@ -19,10 +19,10 @@ void port_start(int argc, char **argv);
 
 const port_description *port_describe(void);
 
-/* Waits for n bytes. */
+/* Waits for n bytes; what was written before has gone out by then. */
 void port_read(uint8_t *to, uint32_t n);
 
-/* May hold bytes back until port_flush. */
+/* May hold bytes back until port_read waits, or until port_flush. */
 void port_write(const uint8_t *from, uint32_t n);
 void port_flush(void);
 

@@ -58,6 +58,7 @@ static void report_node(void *cookie, cm_event event, const cm_network *network,
 {
     run *current = cookie;
     if (event == CM_BEFORE_NODE) {
+        port_flush(); /* the node may take long, and the host shows the ones before it */
         current->node_start = port_ticks();
         return;
     }

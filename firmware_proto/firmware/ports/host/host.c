@@ -134,6 +134,7 @@ void port_start(int argc, char **argv)
 
 static void fill(void)
 {
+    port_flush();
     if (listener >= 0)
         accept_peer();
     if (!stdio)
