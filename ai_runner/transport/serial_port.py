@@ -145,9 +145,11 @@ class _SerialPort(Transport):
 
     @baudrate.setter
     def baudrate(self, value: int) -> None:
+        if value != self._port.baudrate:
+            self._set_baudrate(value)
+
+    def _set_baudrate(self, value: int) -> None:
         before = self._port.baudrate
-        if value == before:
-            return
         try:
             self._port.baudrate = value
         except _port_errors() as error:
@@ -193,15 +195,19 @@ class _PosixPort(_SerialPort):
         return b""
 
     def write(self, data: bytes, deadline: Deadline) -> None:
-        rest = memoryview(data)
+        rest = data
         while rest:
             try:
-                rest = rest[os.write(self._fd, rest) :]
+                written = os.write(self._fd, rest)
             except BlockingIOError:
                 if not self._readiness.writable(deadline):
                     raise self._stuck(len(data) - len(rest), len(data)) from None
             except OSError as error:
                 raise self._lost(error) from error
+            else:
+                if written == len(rest):
+                    return
+                rest = rest[written:]
 
     def close(self) -> None:
         # A number that is open again may be somebody else's file.
@@ -238,13 +244,8 @@ class _LinuxPort(_PosixPort):
             os.close(fd)
         super().close()
 
-    @property
-    def baudrate(self) -> int | None:
-        return super().baudrate
-
-    @baudrate.setter
-    def baudrate(self, value: int) -> None:
-        _SerialPort.baudrate.__set__(self, value)
+    def _set_baudrate(self, value: int) -> None:
+        super()._set_baudrate(value)
         self._limit_reads()  # pyserial has set them anew
 
     def _limit_reads(self) -> None:

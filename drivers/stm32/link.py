@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 SILENCE = 5.0  # s that a board may need for an answer; ST's client waits 0.5 to 10 s, command by command
 RUN_SILENCE = 60.0  # s that it may be silent while a model, or one node of it, runs
 _READ_SIZE = 1 << 16
+_AT_ONCE = 1 << 18  # bytes of a message before they are looked at
 _BITS_PER_BYTE = 10  # 8N1
 _AT_REST = frozenset({State.READY, State.UNSYNCED})
 _LOG_LEVELS = {0: logging.DEBUG, 1: logging.INFO, 2: logging.DEBUG, 3: logging.WARNING}
@@ -102,13 +103,19 @@ class Link:
         self._settled = True
 
     def _listen(self) -> None:
-        """Takes what comes next, and answers as long as the device only asks for packets."""
+        """Takes what comes next: of long messages much at once, and answers while the device only asks for packets."""
         connection = self.connection
         data = self._read()
         while connection.sending and (packet := connection.requested_packet(data)):
             self._write(packet)
+            connection.prepare_packet()
             data = self._read()
         connection.receive_data(data)
+        taken = len(data)
+        while connection.receiving and taken < _AT_ONCE:
+            data = self._read()
+            connection.receive_data(data)
+            taken += len(data)
 
     def _write(self, data: bytes) -> None:
         if self._trace:

@@ -19,7 +19,7 @@ from ai_runner.drivers.stm32.protocol.events import (
     Tensor,
     TensorDesc,
 )
-from ai_runner.drivers.stm32.protocol.packets import MAX_PACKET_SIZE, PACKET_SIZE
+from ai_runner.drivers.stm32.protocol.packets import MAX_PACKET_SIZE, PACKET_SIZE, varint
 from ai_runner.drivers.stm32.protocol.shapes import shown_shape
 from ai_runner.drivers.stm32.protocol.transitions import Heard
 
@@ -30,6 +30,7 @@ _MAX_COUNTERS = 1024
 _NO_DATA, _LAST = int(TensorFlag.NO_DATA), int(TensorFlag.LAST)
 _WITHOUT_TENSOR = int(OperatorFlag.WITHOUT_TENSOR)
 _KEPT_DESCS, _KEPT_BYTES = 256, 256  # so many, none of them longer
+_DATAS = b"\x22"  # the key of `aiDataMsg.datas`
 _PARAM_OF = {
     "debug": RunParam.DEBUG,
     "const_value": RunParam.CONST_VALUE,
@@ -85,9 +86,8 @@ class CodecV3(Codec):
         return self.data_message(tensor.data, 0)
 
     def data_message(self, data: bytes, address: int) -> bytes:
-        message = self.classes["aiDataMsg"](type=0, size=len(data), addr=address, datas=data)
-        encoded: bytes = message.SerializeToString()
-        return encoded
+        fields: bytes = self.classes["aiDataMsg"](type=0, size=len(data), addr=address).SerializeToString()
+        return b"".join((fields, _DATAS, varint(len(data)), data))
 
     def _read_system_info(self, answer: Any, state: AnswerState) -> Answer:
         info = answer.sinfo

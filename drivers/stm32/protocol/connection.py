@@ -25,7 +25,14 @@ from ai_runner.drivers.stm32.protocol.events import (
     SystemInfo,
 )
 from ai_runner.drivers.stm32.protocol.memory import Reading, Writing
-from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE, SYNC_BYTE, Link, MessageWriter, PacketReader, lone_packet
+from ai_runner.drivers.stm32.protocol.packets import (
+    PACKET_SIZE,
+    SYNC_BYTE,
+    Link,
+    MessageWriter,
+    PacketReader,
+    lone_packet,
+)
 from ai_runner.drivers.stm32.protocol.transitions import HEARING, SAYING, Heard, State
 from ai_runner.errors import InvalidParamError
 
@@ -109,6 +116,11 @@ class Connection:
         return bool(self._writers)
 
     @property
+    def receiving(self) -> bool:
+        """True in the middle of a message of several packets: `next_event` would want more data."""
+        return self._reader.unfinished
+
+    @property
     def held(self) -> int:
         """Bytes received of a message that is not whole yet."""
         return self._reader.held
@@ -152,8 +164,19 @@ class Connection:
         """
         if data != _SYNC or not self._writers or self._reader.held or self._events:
             return b""
+        writer = self._writers[0]
+        if len(self._writers) == 1 and not self._outbox:
+            packet = writer.next_packet()
+            if writer.finished:
+                self._writers.clear()
+            return packet
         self._write_packets()
         return self.data_to_send()
+
+    def prepare_packet(self) -> None:
+        """Makes the packet that the device will ask for next; a good time is while it takes the one before."""
+        if self._writers:
+            self._writers[0].prepare()
 
     def data_to_send(self) -> bytes:
         """Bytes that the conversation itself wants written: further packets of a message, acks. May be empty."""

@@ -19,6 +19,7 @@ _END_OF_MESSAGE = 0x80  # in the first byte of a header
 _LOOK_AHEAD = 2048
 _SMALL = tuple(bytes((value,)) for value in range(0x80))
 _ONE_BY_ONE = 4
+_FEW = 64  # packets that are joined faster one by one
 
 
 class Link(Enum):
@@ -65,6 +66,7 @@ class MessageWriter:
         self._header_bytes = header_bytes
         self._size = size
         self._full_header = size.to_bytes(header_bytes, "big")
+        self._prepared = b""
 
     @property
     def finished(self) -> bool:
@@ -73,11 +75,19 @@ class MessageWriter:
 
     def next_packet(self) -> bytes:
         """The next packet; call while not `finished`."""
-        payload = self._stream[self._position : self._position + self._size]
+        if not self._prepared:
+            self.prepare()
+        taken, self._prepared = self._prepared, b""
         self._position += self._size
+        return taken
+
+    def prepare(self) -> None:
+        """Makes the next packet, so that it is there at once when the device asks for it."""
+        payload = self._stream[self._position : self._position + self._size]
         if len(payload) == self._size:
-            return self._full_header + payload
-        return packet(payload, self._header_bytes, self._size)
+            self._prepared = self._full_header + payload
+        elif payload:
+            self._prepared = packet(payload, self._header_bytes, self._size)
 
 
 class PacketReader:
@@ -114,6 +124,15 @@ class PacketReader:
     def held(self) -> int:
         """Bytes held, of packets and of a message that is not whole yet; without the headers of its full packets."""
         return len(self._received) - self._looked_at // self._step * self._header_bytes
+
+    @property
+    def unfinished(self) -> bool:
+        """True when `next_message` has seen the begin of a message, and the last packet since does not end it."""
+        start = self._looked_at
+        if not start:
+            return False
+        packets = (len(self._received) - start) // self._step
+        return not packets or self._received.startswith(self._full, start + (packets - 1) * self._step)
 
     def clear(self) -> None:
         """Forgets everything held."""
@@ -153,37 +172,43 @@ class PacketReader:
     def _skip_full_packets(self, arrived: int, limit: int) -> None:
         """Looks at the headers of the next `arrived` packets, up to one that is not full."""
         received, step, full, start = self._received, self._step, self._full, self._looked_at
-        # So many that the limit is noticed, and so few that looking ahead stays cheap when messages are short.
-        wanted = min(arrived, (limit - self._payload_bytes()) // self._size + 1, _LOOK_AHEAD)
-        packets = 0
-        while packets < min(wanted, _ONE_BY_ONE) and received.startswith(full, start + packets * step):
-            packets += 1
-        if not packets:
+        if not received.startswith(full, start):
             raise self._no_header()
-        if packets == _ONE_BY_ONE:
-            # A column of bytes at a time; the first that is not full ends the run.
-            columns = [received[start + i : start + wanted * step : step] for i in range(self._header_bytes)]
-            packets = min(len(c) - len(c.lstrip(full[i : i + 1])) for i, c in enumerate(columns))
+        packets = 1
+        if arrived > _ONE_BY_ONE:
+            # So many that the limit is noticed, and so few that looking ahead stays cheap when messages are short.
+            packets = min(arrived, (limit - self._payload_bytes()) // self._size + 1, _LOOK_AHEAD)
+            for i in range(self._header_bytes):  # a column of bytes at a time; the first that is not full ends the run
+                column = received[start + i : start + packets * step : step]
+                packets = len(column) - len(column.lstrip(full[i : i + 1]))
         self._looked_at = start + packets * step
         self._check(self._payload_bytes(), limit)
 
     def _take_message(self, limit: int) -> bytes:
         """The message whose last packet is the next one."""
-        received, step, start = self._received, self._step, self._looked_at
+        received, start = self._received, self._looked_at
         first = start + self._header_bytes
         count = int.from_bytes(received[start:first], "big") & ~self._end_mark
         if count > self._size:
             raise self._no_header()
         self._check(self._payload_bytes() + count, limit)
-        if start <= step:
-            taken = received[first - start : start] + received[first : first + count]
-        else:
-            taken = received[: first + count]
-            for width in range(step, self._size, -1):
-                del taken[::width]
-        del received[: start + step]
+        message = self._without_headers(first + count)
+        del received[: start + self._step]
         self._looked_at = 0
-        return bytes(taken)
+        return message
+
+    def _without_headers(self, end: int) -> bytes:
+        """The payload of the packets that lie before `end`."""
+        received, step, size, first = self._received, self._step, self._size, self._header_bytes
+        if end <= step:
+            return bytes(received[first:end])
+        if end > _FEW * step:
+            taken = received[:end]
+            for width in range(step, size, -1):
+                del taken[::width]
+            return bytes(taken)
+        view = memoryview(received)
+        return b"".join([view[i : min(i + size, end)] for i in range(first, end, step)])
 
     def _payload_bytes(self) -> int:
         return self._looked_at // self._step * self._size
