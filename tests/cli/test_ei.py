@@ -280,6 +280,6 @@ def test_ctrl_c_ends_the_command_at_once(ei_service: Any, tmp_path: Path) -> Non
         process.wait()
     assert process.returncode == 130
     assert err == "ai-runner: error: interrupted\n"
-    [journal] = [path for path in (tmp_path / "cache").rglob("*.journal")]
+    [journal] = (tmp_path / "cache").rglob("*.journal")
     assert journal.read_text().count('"unknown"') == 4
     assert ei_service.KEY not in journal.read_text()

@@ -104,9 +104,11 @@ def test_what_the_project_does_not_have(project: Studio, arguments: dict[str, st
 
 
 def test_a_failure_comes_with_status_200(ei_service: Any, tmp_path: Path) -> None:
-    with Studio(1, ei_service.KEY, address=ei_service.studio_address, cache=tmp_path) as studio:
-        with pytest.raises(HwIOError, match="project 1: Project not found"):
-            studio.deployment(RUNNER)
+    with (
+        Studio(1, ei_service.KEY, address=ei_service.studio_address, cache=tmp_path) as studio,
+        pytest.raises(HwIOError, match="project 1: Project not found"),
+    ):
+        studio.deployment(RUNNER)
 
 
 def test_a_failed_job_shows_the_end_of_its_log(ei_service: Any, project: Studio, caplog: Any) -> None:
@@ -240,9 +242,11 @@ def test_a_version_that_is_none(ei_service: Any, project: Studio) -> None:
 
 def test_a_cache_that_cannot_be_written(ei_service: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with Studio(12345, ei_service.KEY, address=ei_service.studio_address, cache=tmp_path / "file", poll=0.0) as studio:
-        with pytest.raises(HwIOError, match="cannot be written"):
-            studio.deployment(RUNNER)
+    with (
+        Studio(12345, ei_service.KEY, address=ei_service.studio_address, cache=tmp_path / "file", poll=0.0) as studio,
+        pytest.raises(HwIOError, match="cannot be written"),
+    ):
+        studio.deployment(RUNNER)
 
 
 def test_wrong_project() -> None:

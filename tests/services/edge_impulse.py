@@ -1,7 +1,7 @@
 """Edge Impulse's ingestion service and Studio, as far as their protocol is known, on a port of this machine.
 
-``service.faults`` is a list of things to do instead of, or with, the next requests in turn; None is none. What arrived is
-in ``service.requests`` (method, path, headers) and ``service.stored``; what a project has in ``service.project``.
+``service.faults`` is a list of things to do instead of, or with, the next requests in turn; None is none. What arrived
+is in ``service.requests`` (method, path, headers) and ``service.stored``; what a project has in ``service.project``.
 """
 
 from __future__ import annotations
