@@ -50,9 +50,10 @@ FIRMWARES: dict[str, dict[str, Any]] = {
 MODES = (Mode.IO_ONLY, Mode.PER_LAYER, Mode.PER_LAYER | Mode.PER_LAYER_WITH_DATA)
 SILENCE = 0.15  # s, of which no undisturbed run needs a tenth
 LONGEST_DELAY = 0.3  # s: about half of them are longer than the silence that is allowed
-# A run waits for an answer once, brings the board back once, within a second and some packets, and waits once more.
+# A run waits for an answer once, brings the board back once, and waits once more. To bring it back may take a second,
+# in large packets 2.5 s and what some of them take on the wire.
 DEADLINE = 2 * SILENCE + 1.0 + LONGEST_DELAY + 0.5
-LARGE_PACKETS = 8 * 10 * 4096 / 115200  # s
+LARGE_PACKETS = 1.5 + 8 * 10 * 4096 / 115200  # s more
 BAD = ("wrong", "late", "stuck")
 
 

@@ -11,6 +11,7 @@ from ai_runner.driver import AiRunnerCallback, Array
 from ai_runner.drivers.stm32.link import Link
 from ai_runner.drivers.stm32.nodes import NodeCollector, counter_type_name
 from ai_runner.drivers.stm32.protocol import (
+    GetSystemInfo,
     InputWanted,
     LogMessage,
     ModelDescription,
@@ -24,7 +25,7 @@ from ai_runner.drivers.stm32.protocol import (
 from ai_runner.drivers.stm32.protocol.codes import ErrorCode
 from ai_runner.drivers.stm32.recovery import Attempts
 from ai_runner.drivers.stm32.tensors import Receiver, wire_samples
-from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidMsgError
+from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidMsgError, LinkTimeoutError
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult, TimeSource
 
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 _MS = 1e3  # of a second
 _LONG_RUN = 5.0  # s
+_QUICK = 5.0  # ms for a single sample, below which one more question would take too much of its time
 _WIRE_BITS = 10 * 34 / 32  # of a byte in small packets, 8N1
 _OTHER_BYTES = 9 * 32  # of a run besides its tensors: request, acks, report
 _IO_ONLY = Mode.IO_ONLY
@@ -194,9 +196,10 @@ class Execution:
             self._nodes.begin_sample(sample)
         while True:
             try:
-                if self._verify:
-                    return self._run_twice(sample)
-                return self._run_once(sample)
+                measured = self._run_twice(sample) if self._verify else self._run_once(sample)
+                if sample == self._batch - 1 and (sample or measured[2] > _QUICK):
+                    self._check_alignment()
+                return measured
             except AiRunnerError as error:
                 self._attempts.mend(sample, error, self._begun)
                 if self._nodes is not None:
@@ -221,6 +224,18 @@ class Execution:
                 retryable=True,
             )
         return measured
+
+    def _check_alignment(self) -> None:
+        """One more question: a board that has heard a byte too many took it for one of an input and cannot answer."""
+        try:
+            self._link.answer(GetSystemInfo())
+        except (InvalidMsgError, LinkTimeoutError) as error:
+            raise InvalidMsgError(
+                f"{self._link.transport.describe()}: the board was out of step after the run: {error.message}",
+                hint="run it again; look at the cable, and try a lower baud rate",
+                evidence=error.evidence,
+                retryable=True,
+            ) from error
 
     def _tensors(self, sample: int) -> list[bytes]:
         found = [receiver.array[sample].tobytes() for receiver in self._outputs]

@@ -14,6 +14,7 @@ from ai_runner.drivers.stm32.board import Board, read_board
 from ai_runner.drivers.stm32.evidence import PortEvidence
 from ai_runner.drivers.stm32.link import Link
 from ai_runner.drivers.stm32.options import LinkOptions
+from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE
 from ai_runner.drivers.stm32.replugging import PortIdentity, Unplugged, is_same_board
 from ai_runner.errors import (
     AiRunnerError,
@@ -28,8 +29,9 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 REALIGN_TIMEOUT = 10.0  # s for bringing a board back on its line
-_REPEAT_TIMEOUT = 1.0  # s for the same within a command, whose own time has been used up, and some packets
-_REPEAT_PACKETS = 8
+# s for the same within a command, whose own time has been used up: of small packets, of large ones, and of a wire that
+# carries some of them.
+_REPEAT_TIMEOUT, _REPEAT_LARGE_TIMEOUT, _REPEAT_PACKETS = 1.0, 2.5, 8
 _LOOK_AGAIN = 0.1  # s between looks at the ports
 _ONE_TRY = 5.0  # s for one try to connect: a board that starts meanwhile may need another
 _MOST_FAULTS = 3  # in a row of one sample: then it is no accident
@@ -77,9 +79,9 @@ class Recovery:
 
     def realign_soon(self) -> None:
         """The same where a command waits for it."""
-        rate = self._link.transport.baudrate
-        bits = _REPEAT_PACKETS * 10 * (self._link.connection.packet_size + 2)
-        self.realign(_REPEAT_TIMEOUT + (bits / rate if rate else 0.0))
+        rate, size = self._link.transport.baudrate, self._link.connection.packet_size
+        seconds = _REPEAT_TIMEOUT if size == PACKET_SIZE else _REPEAT_LARGE_TIMEOUT
+        self.realign(seconds + (_REPEAT_PACKETS * 10 * (size + 2) / rate if rate else 0.0))
 
     def attempts(self) -> Attempts:
         """For one batch: which of its faults are mended."""
