@@ -18,7 +18,7 @@ from ai_runner.edge_impulse.placement import place
 from ai_runner.edge_impulse.runner import ImpulseRunner, Reply
 from ai_runner.edge_impulse.video import frames, open_capture
 from ai_runner.errors import NotInitializedMsgError
-from ai_runner.impulse.hello import Hello
+from ai_runner.impulse.hello import MAX_FEATURES, Hello
 
 __all__ = [
     "ImageImpulseRunner",
@@ -52,9 +52,10 @@ class ImageImpulseRunner(ImpulseRunner):
         self.resizeMode = ""
 
     def _describe(self, parameters: Hello) -> None:
-        if parameters.image_width <= 0 or parameters.image_height <= 0:
+        width, height = parameters.image_width, parameters.image_height
+        if min(width, height) <= 0 or width * height > MAX_FEATURES:
             raise self._unsuitable("image recognition")
-        self.dim = (parameters.image_width, parameters.image_height)
+        self.dim = (width, height)
         self.labels = list(parameters.labels)
         self.isGrayscale = parameters.image_channels == 1
         self.resizeMode = self.get_model_parameters().get("image_resize_mode") or _NOT_REPORTED

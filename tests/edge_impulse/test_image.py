@@ -76,11 +76,12 @@ def test_before_init(scripted_engine: Engine, picture: np.ndarray[Any, Any]) -> 
 def test_a_model_of_something_else_is_refused_and_stopped(
     scripted_engine: Engine, running: Callable[[Path], list[int]]
 ) -> None:
-    engine = scripted_engine()
-    runner = ImageImpulseRunner(engine)
-    with pytest.raises(InvalidModelError, match="is not suitable for image recognition"):
-        runner.init()
-    assert running(engine) == []
+    monstrous = {"image_input_width": 1 << 40, "image_input_height": 1 << 20}
+    for parameters in ({}, monstrous, {"image_input_width": -4, "image_input_height": -4}):
+        engine = engine_of(scripted_engine, parameters)
+        with pytest.raises(InvalidModelError, match="is not suitable for image recognition"):
+            ImageImpulseRunner(engine).init()
+        assert running(engine) == []
 
 
 def test_boxes_in_the_original_picture(
