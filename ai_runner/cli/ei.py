@@ -137,6 +137,8 @@ def _files(args: argparse.Namespace) -> tuple[list[Sample], list[LabelFile]]:
             "%d files of the folders are left out: no known extension, for instance %s", len(left_out), left_out[0]
         )
     label_files = [read_label_file(path) for path in label_paths]
+    attached = {path for file in label_files for name in file.entries for path in file.attachments(name)}
+    paths = [path for path in paths if path not in attached]
     samples = []
     with ProgressBar("check") as progress:
         for i, path in enumerate(paths):

@@ -68,6 +68,14 @@ def test_a_folder_is_uploaded_with_its_labels(ei: Any, ei_service: Any, folder: 
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == [], "no journal is left"
 
 
+def test_an_attachment_is_no_sample_of_its_own(ei: Any, ei_service: Any, folder: Path) -> None:
+    (folder / "notes.txt").write_text("seen at night")
+    labels = {"version": 1, "type": "attachments", "attachments": {"cat.jpg": [{"filename": "notes.txt"}]}}
+    (folder / "attachments.labels").write_text(json.dumps(labels))
+    assert ei("upload", folder)[:2] == (0, "3 accepted\n")
+    assert ei_service.names() == ["cat.jpg", "idle.1.csv", "idle.2.csv", "notes.txt"], "the last one as an attachment"
+
+
 def test_labels(ei: Any, ei_service: Any, folder: Path) -> None:
     assert ei("upload", folder / "idle.1.csv", "--label", "an idle one")[0] == 0
     assert ei("upload", folder / "idle.2.csv", "--no-label")[0] == 0

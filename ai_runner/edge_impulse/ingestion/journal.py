@@ -25,6 +25,7 @@ SCHEMA = "ai-runner/ei-upload/1"
 ACKNOWLEDGED = "acknowledged"
 UNKNOWN = "unknown"
 REFUSED = "refused"
+_BEGINNING = json.dumps({"schema": SCHEMA}).encode()[:-1]
 _MAX_BYTES = 256 << 20
 
 _FIELDS = ("sha256", "category", "label", "name")
@@ -50,7 +51,7 @@ class Journal:
         try:
             content = self._content()
             whole = content[: content.rfind(b"\n") + 1]
-            self._read(whole.splitlines(), address, key)
+            self._read(whole.split(b"\n")[:-1], address, key)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self.path.open("r+b" if self.path.exists() else "xb")
             self._file.truncate(len(whole))
@@ -100,6 +101,9 @@ class Journal:
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
             raise InvalidParamError(f"{self.path}: has more than {_MAX_BYTES >> 20} MiB, that is no journal")
+        # A first line that is not whole is dropped too, but only one that could have become a journal's.
+        if b"\n" not in content and not content.startswith(_BEGINNING[: len(content)]):
+            raise InvalidParamError(f"{self.path}: is no journal of uploads", hint="name another file with --journal")
         return content
 
     def _read(self, lines: list[bytes], address: str, key: Secret) -> None:
@@ -111,7 +115,8 @@ class Journal:
             if number == 1:
                 self._check_head(entry, address, key)
             else:
-                self._states[self._key_of(entry, number)] = entry["state"]
+                key_of_sample, state = self._checked(entry, number)
+                self._states[key_of_sample] = state
 
     def _check_head(self, head: Any, address: str, key: Secret) -> None:
         if not isinstance(head, dict) or head.get("schema") != SCHEMA or not isinstance(head.get("salt"), str):
@@ -122,11 +127,11 @@ class Journal:
                 hint="name another file with --journal, or delete this one",
             )
 
-    def _key_of(self, entry: Any, number: int) -> Key:
+    def _checked(self, entry: Any, number: int) -> tuple[Key, str]:
         if isinstance(entry, dict) and entry.get("state") in (ACKNOWLEDGED, UNKNOWN, REFUSED):
             values = [entry.get(name) for name in _FIELDS]
             if all(isinstance(value, str) for value in values):
-                return tuple(map(str, values))
+                return tuple(map(str, values)), str(entry["state"])
         raise InvalidParamError(f"{self.path}:{number}: is no line of a journal", hint="delete the file to start anew")
 
     def _write(self, entries: Iterable[dict[str, str]]) -> None:

