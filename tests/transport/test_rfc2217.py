@@ -12,7 +12,7 @@ import pytest
 from serial import rfc2217
 
 from ai_runner.deadline import Deadline
-from ai_runner.errors import HwIOError, LinkLostError
+from ai_runner.errors import HwIOError, LinkLostError, LinkTimeoutError
 from ai_runner.transport import Transport
 from ai_runner.transport.opening import open_transport
 
@@ -99,3 +99,23 @@ def test_nobody_listens() -> None:
     with pytest.raises(HwIOError, match="cannot be opened") as caught:
         open_transport(f"rfc2217://127.0.0.1:{number}", 115200, LATER)
     assert "socket://" in caught.value.hint
+
+
+class TestAServerThatSaysNothing:
+    """It accepts the connection, and that is all."""
+
+    @pytest.fixture
+    def url(self) -> Iterator[str]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            yield f"rfc2217://127.0.0.1:{listener.getsockname()[1]}"
+
+    def test_is_given_up_at_the_deadline(self, url: str) -> None:
+        deadline = Deadline(0.1)
+        with pytest.raises(LinkTimeoutError, match="does not negotiate within the deadline"):
+            open_transport(url, 115200, deadline)
+        assert not [t for t in threading.enumerate() if "RFC 2217" in t.name]
+
+    def test_waits_no_longer_than_pyserial_would_by_itself(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ai_runner.transport.rfc2217._STEP", 0.1)
+        with pytest.raises(HwIOError, match="cannot be opened"):
+            open_transport(url, 115200, LATER)
