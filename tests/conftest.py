@@ -133,6 +133,45 @@ def ei_service() -> Iterator[Any]:
     assert service.broken == []
 
 
+@pytest.fixture(scope="session")
+def stub_export(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a folder with the shape of an Edge Impulse C++ library export, on a stand-in for the SDK.
+
+    ``stub_export("fomo", sdk=2024)``: a file of tests/drivers/ei_library/kinds, and the year whose shape the SDK has.
+    """
+    room = REPOSITORY / "tests" / "drivers" / "ei_library"
+
+    def make(kind: str = "classifier", sdk: int = 2026) -> Path:
+        folder = tmp_path_factory.mktemp("export") / "export"
+        shutil.copytree(room / "stub_sdk", folder)
+        text = (room / "kinds" / f"{kind}.h").read_text("utf-8")
+        (folder / "model-parameters" / "model_kind.h").write_text(f"{text}#define STUB_SDK {sdk}\n", "utf-8")
+        postprocessing = folder / "edge-impulse-sdk" / "classifier" / "postprocessing"
+        if sdk < 2026:
+            (postprocessing / "ei_postprocessing_thresholds.h").unlink()
+        if sdk < 2024:
+            shutil.rmtree(postprocessing)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stub_library(stub_export: Callable[..., Path], compiler: str) -> Callable[..., Path]:
+    """Compiles a `stub_export`, once a kind and year."""
+    from ai_runner.edge_impulse.export_library import compile_export
+
+    built: dict[tuple[Any, ...], Path] = {}
+
+    def build(kind: str = "classifier", sdk: int = 2026) -> Path:
+        if (kind, sdk) not in built:
+            export = stub_export(kind, sdk)
+            built[kind, sdk] = compile_export(export, export.parent / f"{kind}.so", cxxflags="-O0").library
+        return built[kind, sdk]
+
+    return build
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps everything that opens pseudo-terminals on one worker: the system gives a name away again once it is free,
     and a test that opens a line which has just gone would meet another worker's."""

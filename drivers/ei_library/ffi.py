@@ -33,6 +33,7 @@ from ai_runner.shared_library.image import Image
 PREFIX = "ei_ffi_"
 NEEDED = ("ei_ffi_run_classifier_init", "ei_ffi_signal_from_buffer", "ei_ffi_run_classifier")
 _MAX_ENTRIES = 1 << 16
+_FAR = 1 << 24
 _TRACKING = "ei_ffi_object_tracking_trace_at"
 _FREEFORM = "ei_ffi_run_classifier_freeform"
 
@@ -164,6 +165,8 @@ class _FfiBatch(Batch):
         if returned == 0:
             self._summarise(row)
             if "classification" in self._outputs:
+                if row == 0:
+                    self._compare_labels()
                 self._classification[row] = self._classes["value"][: self._classification.shape[1]]
         return returned
 
@@ -208,7 +211,7 @@ class _FfiBatch(Batch):
         summary["postprocessing_us"] = -1
         for stage in stages:
             ms, us = int(timing[stage]), int(timing[f"{stage}_us"])
-            # SDKs round or cut milliseconds; a wrong layout has anything here.
+            # SDKs derive the milliseconds, rounded or cut; a wrong layout has anything here.
             if not 0 <= us < 1 << 42 or not 0 <= ms < 1 << 30 or (us and abs(ms - us / 1000) > 1):
                 raise InvalidModelError(
                     f"{self._library.path}: results are not laid out as the metadata says: {stage} {ms} ms, {us} us",
@@ -216,6 +219,20 @@ class _FfiBatch(Batch):
                 )
             summary[f"{stage}_us"] = us or ms * 1000
         summary["anomaly"] = self._anomaly[0]
+
+    def _compare_labels(self) -> None:
+        """Refuses a library whose labels are not those of the metadata: their number decides where everything lies."""
+        labels = self._library.hello.labels
+        addresses = [int(address) for address in self._classes["label"]]
+        # Labels lie in one section; behind the last of them are numbers, which must not be followed.
+        if all(abs(address - addresses[0]) < _FAR for address in addresses) and addresses[0] > _FAR:
+            texts = tuple(_text(address) for address in addresses)
+            if texts == labels:
+                return
+        raise InvalidModelError(
+            f"{self._library.path}: results are not laid out as the metadata says: its labels are others",
+            hint="list the labels of the model, all of them in its order",
+        )
 
     def _entries(self, pointer_at: int, count_at: int) -> list[tuple[str, tuple[Any, ...]]]:
         """(label, (value, x, y, width, height)) of the SDK's list, without those of value 0 that fill it up."""

@@ -62,13 +62,14 @@ def _find(address: str) -> Path:
         raise InvalidParamError("ei: names no library", hint=f"ei:PATH of a shared library; {_REMEDY}")
     try:
         path = Path(address).expanduser().absolute()
-        if path.is_dir():
-            hint = "compile it first: ai-runner ei-library" if (path / "edge-impulse-sdk").is_dir() else _REMEDY
-            raise InvalidParamError(f"{path}: is a folder, not a shared library", hint=hint)
+        is_folder = path.is_dir()
         candidates = [path, *(path.with_name(path.name + end) for end in _EXTENSIONS)]
         file = next((candidate for candidate in candidates if candidate.is_file()), None)
     except (OSError, ValueError, RuntimeError) as error:
         raise InvalidParamError(f"{address[:200]!r}: not a usable path: {error}") from error
+    if is_folder:
+        hint = "compile it first: ai-runner ei-library" if (path / "edge-impulse-sdk").is_dir() else _REMEDY
+        raise InvalidParamError(f"{path}: is a folder, not a shared library", hint=hint)
     if file is None:
         raise InvalidParamError(f"{path}: no such file", hint=f"check the path, or {_REMEDY}")
     return file

@@ -224,6 +224,19 @@ def engine(options: str = "", **scenario: Any) -> Callable[[pytest.FixtureReques
     return specimen
 
 
+def twice_and_next(inputs: Sequence[Array]) -> Sequence[Array]:
+    """What the stand-in's classifier of three labels computes (tests/drivers/ei_library/stub_sdk/tflite-model)."""
+    (features,) = inputs
+    return [2 * features[:, 0:3] + features[:, 1:4]]
+
+
+def ei_library(options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        return Specimen(f"ei:{request.getfixturevalue('stub_library')()}{options}", expected=twice_and_next)
+
+    return specimen
+
+
 SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "tflite": tflite(),
     "tflite-reference": tflite("?kernels=reference&threads=2&state=keep"),
@@ -239,6 +252,8 @@ SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "c-model-legacy": c_model("legacy"),
     "c-model-stai": c_model("st-ai"),
     "c-model-isolated": c_model("st-ai", "?isolate=process"),
+    "ei": ei_library(),
+    "ei-isolated": ei_library("?isolate=process"),
     "serial": board(),
     "serial-large-packets": board(large_packet=4094),
     "serial-v3.1-1b": board(dialect="v3.1-1b"),

@@ -153,6 +153,7 @@ EI_IMPULSE_ERROR stub_run(ei::signal_t *signal, ei_impulse_result_t *result, boo
         ei_printf("Features: %d\n", (int)stub_features[0]);
     }
     result->timing.dsp_us = 1500;
+    result->timing.dsp = 2;
     result->timing.classification_us = STUB_COUNTS_MICROSECONDS ? 250 : 0;
     result->timing.classification = STUB_COUNTS_MICROSECONDS ? 0 : 3;
     switch ((int)stub_features[0]) {

@@ -1,0 +1,1 @@
+/* Three labels, audio. */

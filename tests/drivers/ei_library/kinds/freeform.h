@@ -1,0 +1,4 @@
+/* Two bare tensors. */
+#define STUB_LABELS
+#define EI_CLASSIFIER_LABEL_COUNT 0
+#define EI_CLASSIFIER_FREEFORM_OUTPUT 1

@@ -1,0 +1,7 @@
+/* A grid of anomaly scores, no labels. */
+#define STUB_LABELS
+#define EI_CLASSIFIER_LABEL_COUNT 0
+#define EI_CLASSIFIER_SENSOR EI_CLASSIFIER_SENSOR_CAMERA
+#define EI_CLASSIFIER_HAS_ANOMALY 3
+#define EI_CLASSIFIER_HAS_VISUAL_ANOMALY 1
+#define STUB_BOX_LABEL(k) "anomaly"
