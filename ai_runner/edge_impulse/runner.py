@@ -7,6 +7,7 @@ that it resembles: TimeoutError, ConnectionError, ValueError, OSError.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,7 @@ from ai_runner.registry import create_driver
 
 Reply = dict[str, Any]
 
-_SCHEMES = ("eim:", "ei:")
+_SCHEMES = ("eim:", "ei:", "replay:")
 _A_DAY = 86400  # s
 
 
@@ -29,15 +30,15 @@ class ImpulseRunner:
     """One impulse. A context manager that starts and stops it; `init` and `stop` do the same by hand.
 
     Args:
-        model_path: an ``.eim`` executable, or a descriptor: ``eim:model.eim?timeout=5``, ``ei:lib.so``.
+        model_path: an ``.eim`` file, or a descriptor: ``eim:model.eim?mode=stdin``, ``ei:library.so``, ``replay:FILE``.
         timeout: s that a request may take, with and without shared memory; None is a day.
         allow_shm: False sends features as JSON.
         debug: the engine prints what it does, which goes to the log ``ai_runner`` at level DEBUG.
         shm: ``auto`` (shared memory where the engine has it), ``always``, ``never``; stronger than `allow_shm`.
-        options: further options of the driver, as in its descriptor: ``start_timeout``, ``first_timeout``, ...
+        start_timeout: s until the engine has said hello; None is 10.
+        first_timeout: s for the first classification; None is `timeout`, or an hour where a GPU or NPU is set up.
 
-    Raises:
-        InvalidParamError: an option that the driver does not have.
+    All but the first and `debug` are about engines; a library or a recording ignores them.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class ImpulseRunner:
         *,
         debug: bool = False,
         shm: str | None = None,
-        **options: Any,
+        start_timeout: float | None = None,
+        first_timeout: float | None = None,
     ) -> None:
         self._driver: Driver | None = None
         self._model_path = str(model_path)
@@ -56,8 +58,10 @@ class ImpulseRunner:
         of_engine = {
             "timeout": _A_DAY if timeout is None else timeout,
             "shm": shm or ("auto" if allow_shm else "never"),
+            "start_timeout": start_timeout,
+            "first_timeout": first_timeout,
         }
-        self._descriptor = _descriptor(self._model_path, of_engine, options)
+        self._descriptor = _descriptor(self._model_path, of_engine)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -72,7 +76,7 @@ class ImpulseRunner:
             thresholds as they are now.
 
         Raises:
-            InvalidParamError: there is no such file.
+            InvalidParamError: there is no such file, or an argument of the class is not possible.
             InvalidModelError: it cannot be started here, or is no model for this class.
             HwIOError: it ended at once, or did not answer in time.
         """
@@ -263,12 +267,14 @@ class ImpulseRunner:
         return "blocks: " + "; ".join(f"{t.id} {t.type}" for t in thresholds) if thresholds else ""
 
 
-def _descriptor(model_path: str, of_engine: Mapping[str, Any], options: Mapping[str, Any]) -> Descriptor:
-    """`model_path` as a descriptor. Options in it are stronger than arguments; a library has none of an engine's."""
-    scheme, address, own = "eim", model_path, {}
+def _descriptor(model_path: str, of_engine: Mapping[str, Any]) -> Descriptor:
+    """`model_path` as a descriptor; for an engine with `of_engine` as options, than which its own are stronger."""
     if model_path.lower().startswith(_SCHEMES):
-        parsed = parse_descriptor(model_path)
-        scheme, address, own = parsed.scheme, parsed.address, dict(parsed.options)
-    given = {**of_engine, **options} if scheme == "eim" else options
-    texts = {key: str(value) for key, value in given.items() if value is not None}
-    return Descriptor(scheme, address, {**texts, **own}, f"{scheme}:{address}")
+        given = parse_descriptor(model_path)
+    else:
+        given = Descriptor("eim", model_path, text=f"eim:{model_path}")  # not parsed: a path may have a '?' in it
+    if given.scheme != "eim":
+        return given
+    return replace(
+        given, options={key: str(value) for key, value in of_engine.items() if value is not None} | given.options
+    )

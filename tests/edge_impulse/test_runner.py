@@ -9,10 +9,12 @@ from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
+from ai_runner import AiRunner
 from ai_runner.edge_impulse.runner import ImpulseRunner
 from ai_runner.errors import InvalidParamError, NotInitializedMsgError
 from ai_runner.impulse.hello import Hello
@@ -178,10 +180,27 @@ def test_a_descriptor_brings_its_options(scripted_engine: Engine) -> None:
         runner.classify(VALUES)
 
 
-def test_options_that_the_driver_has_not(scripted_engine: Engine) -> None:
-    runner = ImpulseRunner(scripted_engine(), baud=9600)
-    with pytest.raises(InvalidParamError, match="unknown option 'baud'"):
-        runner.init()
+@pytest.mark.parametrize(
+    "arguments",
+    [{"timeout": 0}, {"timeout": "soon"}, {"shm": "sometimes"}, {"first_timeout": -1}, {"start_timeout": 1e9}],
+)
+def test_impossible_arguments(arguments: dict[str, Any], scripted_engine: Engine) -> None:
+    with pytest.raises(InvalidParamError, match=next(iter(arguments))):
+        ImpulseRunner(scripted_engine(), **arguments).init()
+
+
+def test_the_first_classification_has_a_time_of_its_own(scripted_engine: Engine) -> None:
+    engine = scripted_engine({"faults": {"classify": [{"wait": 0.4}, {"silent": True}]}})
+    with ImpulseRunner(engine, timeout=0.2, first_timeout=30) as runner:
+        assert runner.classify(VALUES)["result"] == RESULT
+        with pytest.raises(TimeoutError):
+            runner.classify(VALUES)
+
+
+def test_an_engine_that_does_not_greet(scripted_engine: Engine) -> None:
+    engine = scripted_engine({"faults": {"hello": {"silent": True}}})
+    with pytest.raises(TimeoutError, match="hello"):
+        ImpulseRunner(engine, start_timeout=0.3).init()
 
 
 def test_a_path_may_look_like_a_descriptor(scripted_engine: Engine) -> None:
@@ -252,3 +271,12 @@ def test_a_runner_that_is_forgotten_ends_its_engine(
     assert len(running(engine)) == 1
     del runner
     assert running(engine) == []
+
+
+def test_a_recorded_session_is_played(scripted_engine: Engine, tmp_path: Path) -> None:
+    recording = tmp_path / "session.cassette"
+    with AiRunner.open(f"eim:{scripted_engine()}?record={recording}") as runner:
+        runner.run([np.array([VALUES], np.float32)])
+    with ImpulseRunner(f"replay:{recording}") as played:
+        assert played.init()["project"]["name"] == "Scripted"
+        assert played.classify(VALUES)["result"] == RESULT
