@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ai_runner.compat_dict import fresh_info, info_template
+from ai_runner.packed_pixels import PackedPixels
 from ai_runner.quantization import Quantization
 from ai_runner.rerun import TensorPlace
 from ai_runner.tensor_format import TensorFormat
@@ -72,6 +73,7 @@ class TensorInfo:
         format: how elements are stored; None where `dtype` says it all.
         labels: what the entries of the last dimension, or the `label` numbers of a structured type, stand for, in
             order; empty when unknown.
+        pixels: how the values hold an image, where they are packed pixels.
     """
 
     name: str
@@ -84,6 +86,7 @@ class TensorInfo:
     address: int = 0
     format: TensorFormat | None = None
     labels: tuple[str, ...] = ()
+    pixels: PackedPixels | None = None
 
     @cached_property
     def sample_shape(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ai_runner import AiRunner, Mode, RunResult
     from ai_runner.data import FileInputs, RandomInputs
+    from ai_runner.raw_features import FeatureInputs
 
     Arrays = list[npt.NDArray[Any]]
 
@@ -24,9 +25,9 @@ _CHUNK = 32  # samples run at once
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """``-d DESC [--inputs F | --random N] [--per-layer | --with-data] [--save F.npz]``."""
+    """``-d DESC [--inputs F | --random N | --features F] [--per-layer | --with-data] [--save F.npz]``."""
     parser.add_argument("-d", "--desc", metavar="DESC", required=True, help="what runs it (docs/descriptors.md)")
-    add_input_arguments(parser)
+    add_input_arguments(parser, raw_features=True)
     layers = parser.add_mutually_exclusive_group()
     layers.add_argument("--per-layer", action="store_true", help="show the time of every node")
     layers.add_argument("--with-data", action="store_true", help="as --per-layer, and fetch what the nodes write")
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_in_chunks(
-    runner: AiRunner, source: RandomInputs | FileInputs, mode: Mode, keep_data: bool, progress: Any
+    runner: AiRunner, source: RandomInputs | FileInputs | FeatureInputs, mode: Mode, keep_data: bool, progress: Any
 ) -> tuple[Arrays, RunResult]:
     """Inputs and one result of all; the data of nodes is kept only when it is to be saved."""
     chunks, results = [], []

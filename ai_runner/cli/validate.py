@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-d", "--desc", metavar="DESC", required=True, action="append", help="a target; may be given several times"
     )
     add_input_arguments(parser)
+    parser.add_argument(
+        "--features",
+        metavar="F",
+        help="raw features of the same samples, for impulses with signal processing: .npy, or a window a line",
+    )
     parser.add_argument("--labels", metavar="F", help="class numbers, F.npy or F.npz:KEY: also report accuracy")
     parser.add_argument(
         "--float", metavar="DESC", help="the model before its quantisation: also tell the share of quantisation"
@@ -87,6 +92,7 @@ def _validate(args: argparse.Namespace) -> Validation:
     from ai_runner.compare.tolerance import ToleranceRule
     from ai_runner.compare.validation import validate
     from ai_runner.data import load_labels, split_labels
+    from ai_runner.raw_features import load_features
 
     reference_text, notes = _reference(args.model)
     layer_map = LayerMap.read(args.map) if args.map else None
@@ -98,6 +104,7 @@ def _validate(args: argparse.Namespace) -> Validation:
         in_same_file = labels_path is not None and str(labels_path) == args.inputs
         source = open_inputs(args, reference.model_info().inputs, labels_key if in_same_file else None)
         labels = load_labels(args.labels, source.samples) if args.labels else None
+        features = load_features(args.features) if args.features else None
         targets, failed = _open_targets(args.desc, stack)
         with ProgressBar("validate") as progress:
             validation = validate(
@@ -110,6 +117,7 @@ def _validate(args: argparse.Namespace) -> Validation:
                 noise_floor=_noise_floor(args, reference),
                 layer_map=layer_map,
                 float_reference=stack.enter_context(_open(args.float)) if args.float else None,
+                features=features,
                 progress=progress,
             )
     judged = iter(validation.targets)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ai_runner.compare.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.tolerance import is_integer, same_integers
 from ai_runner.errors import InvalidModelError
+from ai_runner.impulse.description import takes_raw_features
 from ai_runner.model import TensorInfo
 
 Array = npt.NDArray[Any]
@@ -21,11 +23,22 @@ class InputFeed:
     """Turns inputs of the reference into inputs of a target.
 
     Raw integers pass unchanged where both sides mean the same by them; otherwise the real values they stand for are
-    stored in the target's way.
+    stored in the target's way: quantized, flattened, or packed as pixels.
     """
 
-    def __init__(self, reference: Sequence[TensorInfo], target: Sequence[TensorInfo], who: str) -> None:
+    def __init__(
+        self,
+        reference: Sequence[TensorInfo],
+        target: Sequence[TensorInfo],
+        who: str,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
         """Matches the inputs.
+
+        Args:
+            reference, target: their inputs.
+            who: the target in messages.
+            warn: told what a target cannot be given as it is.
 
         Raises:
             InvalidModelError: the target has other inputs than the reference, or cannot store their values.
@@ -35,7 +48,10 @@ class InputFeed:
                 f"{who}: {len(target)} inputs where the reference has {len(reference)}",
                 hint="is it the same model as the reference?",
             )
+        self._warn = warn
         order = align_tensors(reference, target)
+        if None in order and takes_raw_features(target):
+            raise _own_features(reference, target[0], who)
         self._sources: list[tuple[int, TensorInfo, TensorInfo]] = []
         for place, tensor in enumerate(target):
             if place not in order:
@@ -64,7 +80,29 @@ class InputFeed:
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The target's inputs for the reference's, both ``(batch,) + sample_shape`` in their stored types."""
-        return [_stored_as(inputs[place], source, tensor) for place, source, tensor in self._sources]
+        return [self._given(inputs[place], source, tensor) for place, source, tensor in self._sources]
+
+    def _given(self, values: Array, source: TensorInfo, tensor: TensorInfo) -> Array:
+        if source.pixels == tensor.pixels:
+            return _stored_as(values, source, tensor)
+        if source.pixels is not None:
+            values = source.pixels.unpack(values)
+        if tensor.pixels is None:
+            return _stored_as(values, source, tensor)
+        real = real_values(source, values)
+        if tensor.pixels.off_pixel(real):
+            low, high = tensor.pixels.low, tensor.pixels.high
+            self._warn(f"takes pixels of 8 bits for {low:g}..{high:g} (scale=): other values were rounded to them")
+        return tensor.pixels.pack(real).reshape(len(real), *tensor.sample_shape)
+
+
+def _own_features(reference: Sequence[TensorInfo], tensor: TensorInfo, who: str) -> InvalidModelError:
+    listing = ", ".join(f"'{one.name}' {list(one.shape)}" for one in reference)
+    return InvalidModelError(
+        f"{who}: takes {prod(tensor.sample_shape)} raw features and computes its model's input from them itself, the "
+        f"reference takes that input: {listing}",
+        hint="give the raw features of the same samples with --features, one window a row: then outputs are compared",
+    )
 
 
 def _stored_as(values: Array, source: TensorInfo, tensor: TensorInfo) -> Array:

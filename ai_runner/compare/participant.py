@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from ai_runner.compare.label_order import LabelOrder
 from ai_runner.compare.metrics import LabelAccuracy
 from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.verdict import RunSummary
@@ -39,7 +41,7 @@ class Participant:
     """One model of one runtime.
 
     Attributes:
-        info: what it says about itself.
+        info: what it says about itself; outputs that have the labels of `like` are in the order of its labels.
         mode: how it is run: the most that it can show, when layers are asked for.
         error: why it takes part no longer; None while it does.
         warnings: each once, in the order they came up.
@@ -51,6 +53,10 @@ class Participant:
         names = list(session.names)
         name = like.name if like is not None and like.name in names else None
         self.info = session.model_info(name)
+        self._label_order: LabelOrder | None = None
+        if like is not None:
+            self._label_order = LabelOrder(like.outputs, self.info.outputs, str(session.descriptor))
+            self.info = replace(self.info, outputs=self._label_order.tensors)
         self.mode = run_mode(self.info, per_layer)
         self.error: AiRunnerError | None = None
         self.warnings: dict[str, None] = {}
@@ -70,8 +76,8 @@ class Participant:
 
     def run(self, inputs: Sequence[Array], labels: Array | None) -> RunResult:
         """Runs a chunk: inputs ``(batch,) + sample_shape`` in its own types, class numbers ``(batch,)`` or None."""
-        result = self._session.run(list(inputs), name=self.info.name, mode=self.mode)
-        if labels is not None and result.outputs:
+        result = self._run(inputs, self.mode)
+        if labels is not None and result.outputs and self.info.outputs[0].dtype.kind != "V":
             scores = real_values(self.info.outputs[0], result.outputs[0]).reshape(len(labels), -1)
             self._accuracy.update(scores, labels)
         self._samples += len(inputs[0])
@@ -84,12 +90,18 @@ class Participant:
 
     def repeat(self, inputs: Sequence[Array]) -> RunResult:
         """Runs a chunk for its outputs alone; nothing is noted down."""
-        return self._session.run(list(inputs), name=self.info.name, mode=Mode.IO_ONLY)
+        return self._run(inputs, Mode.IO_ONLY)
 
     def node_bytes(self, inputs: Sequence[Array]) -> int:
         """Bytes of the tensors that nodes show for these inputs; nothing is noted down."""
-        result = self._session.run(list(inputs), name=self.info.name, mode=self.mode)
+        result = self._run(inputs, self.mode)
         return sum(array.nbytes for node in result.nodes for array in node.data)
+
+    def _run(self, inputs: Sequence[Array], mode: Mode) -> RunResult:
+        result = self._session.run(list(inputs), name=self.info.name, mode=mode)
+        if self._label_order is None:
+            return result
+        return replace(result, outputs=self._label_order(result.outputs))
 
     def summary(self) -> RunSummary:
         """What it did, frozen."""

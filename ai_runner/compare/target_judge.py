@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.compare.error_signature import error_signature
+from ai_runner.compare.feature_feed import feed_of
 from ai_runner.compare.input_fault import input_fault
-from ai_runner.compare.input_feed import InputFeed
 from ai_runner.compare.introduced import IntroducedErrors, Rerunning
 from ai_runner.compare.layer_alignment import LayerAlignment, Unpaired, align_layers
 from ai_runner.compare.layer_map import LayerMap
@@ -81,6 +81,7 @@ class TargetJudge:
         rule: ToleranceRule,
         noise_floor: NoiseFloor | None = None,
         layer_map: LayerMap | None = None,
+        features: Array | None = None,
     ) -> None:
         self._session = session
         self._reference = reference
@@ -96,7 +97,7 @@ class TargetJudge:
         self._health: TargetHealth | None = None
         try:
             participant = Participant(session, per_layer, like=reference)
-            self._feed = InputFeed(reference.inputs, participant.info.inputs, str(session.descriptor))
+            self._feed = feed_of(reference.inputs, participant, str(session.descriptor), features)
             self._align_outputs(reference, participant.info)
             if noise_floor is not None:
                 paired = [(mine, theirs) for mine, theirs, _ in self._outputs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from ai_runner.model import TensorInfo
 
@@ -11,7 +12,8 @@ def align_tensors(reference: Sequence[TensorInfo], target: Sequence[TensorInfo])
     """Position in `target` of every tensor of `reference`, None where there is no counterpart.
 
     By name when all names of the reference are there with fitting shapes; else by order when shapes fit in order;
-    else by shape where only one fits. Shapes fit when they are equal without their dimensions of 1.
+    else by shape where only one fits. Shapes fit when they are equal without their dimensions of 1, when one is the
+    other flattened, and when one is an image and the other its packed pixels; tensors of records fit none.
     """
     by_name = {tensor.name: place for place, tensor in enumerate(target)}
     named = [by_name.get(tensor.name) for tensor in reference]
@@ -28,7 +30,17 @@ def shape_without_ones(tensor: TensorInfo) -> tuple[int, ...]:
 
 
 def _fits(one: TensorInfo, other: TensorInfo) -> bool:
-    return shape_without_ones(one) == shape_without_ones(other)
+    if "V" in (one.dtype.kind, other.dtype.kind):
+        return False
+    mine, theirs = _values(one, other), _values(other, one)
+    return mine == theirs or (prod(mine) == prod(theirs) and 1 in (len(mine), len(theirs)))
+
+
+def _values(tensor: TensorInfo, counterpart: TensorInfo) -> tuple[int, ...]:
+    """The dimensions of the values that it stands for: packed pixels are an image to who has no packed pixels."""
+    if tensor.pixels is not None and counterpart.pixels is None:
+        return tuple(size for size in tensor.pixels.image_shape if size != 1)
+    return shape_without_ones(tensor)
 
 
 def _only_fit(one: TensorInfo, reference: Sequence[TensorInfo], target: Sequence[TensorInfo]) -> int | None:

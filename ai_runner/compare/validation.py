@@ -57,6 +57,7 @@ def validate(
     noise_floor: NoiseFloor | None = None,
     float_reference: Session | None = None,
     layer_map: LayerMap | None = None,
+    features: Array | None = None,
     chunk_samples: int = CHUNK_SAMPLES,
     chunk_bytes: int = CHUNK_BYTES,
     progress: Progress | None = None,
@@ -74,13 +75,15 @@ def validate(
         tolerance: None for the defaults.
         noise_floor: judge layers and outputs by what trusted kernels compute; tolerances then decide nothing, where the
             reference can run its layers again.
+        features: raw features of the same samples, ``(samples, features)``, for targets that compute the model's input
+            themselves.
         float_reference: the model before its quantisation; its part of the error is told from that of the targets.
         layer_map: pairs of layers that go before all evidence.
         chunk_samples, chunk_bytes: largest chunk, by samples and by bytes of tensors of one runtime.
         progress: called with the runs done and the runs in all (samples times runtimes).
 
     Raises:
-        InvalidParamError: labels that do not fit the samples or the first output.
+        InvalidParamError: labels that do not fit the samples or the first output, or not one row of features a sample.
         InvalidModelError: `float_reference` has other inputs or outputs than the reference.
         AiRunnerError: the reference cannot even be described.
     """
@@ -88,8 +91,15 @@ def validate(
     believed = Participant(reference, per_layer)
     if labels is not None:
         check_labels(labels, source.samples, believed.info)
+    if features is not None and len(features) != source.samples:
+        raise InvalidParamError(
+            f"features: {len(features)} windows for {source.samples} samples",
+            hint="one window a sample, in the order of the inputs",
+        )
     rule = tolerance or ToleranceRule()
-    judges = [TargetJudge(target, believed.info, per_layer, rule, noise_floor, layer_map) for target in targets]
+    judges = [
+        TargetJudge(target, believed.info, per_layer, rule, noise_floor, layer_map, features) for target in targets
+    ]
     trained = None if float_reference is None else FloatReference(float_reference, believed.info)
     stages = Stages(
         None if trained is None else trained.descriptor,

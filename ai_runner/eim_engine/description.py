@@ -10,8 +10,9 @@ import numpy as np
 
 from ai_runner.eim_engine.engine.boxes import CELL
 from ai_runner.eim_engine.engine.impulse import BOXES, CLASSIFICATION, FREEFORM, Impulse
-from ai_runner.eim_engine.options import MODEL_TYPES, RESIZE_MODES, SCALES, SENSORS, EngineOptions
+from ai_runner.eim_engine.options import MODEL_TYPES, RESIZE_MODES, SENSORS, EngineOptions
 from ai_runner.errors import InvalidModelError, InvalidParamError
+from ai_runner.packed_pixels import PIXEL_SCALES
 from ai_runner.tflite_model import TfliteModel, TfliteTensor, output_labels
 
 _FULL_TFLITE = 4  # the protocol's number for an engine that interprets a whole .tflite
@@ -72,13 +73,13 @@ def describe(model: TfliteModel, options: EngineOptions) -> Impulse:
         kind=kind,
         outputs=tuple(prod(_shape(model.tensors[i])) for i in model.outputs),
         grid=grid,
-        scale=SCALES[options.scale or pixel_scale(tensor)] if image else None,
+        scale=PIXEL_SCALES[options.scale or pixel_scale(tensor)] if image else None,
         stateful=any(one.is_variable for one in model.tensors),
     )
 
 
 def pixel_scale(tensor: TfliteTensor) -> str:
-    """The name in SCALES that comes nearest to the range of a quantised input; ``0..1`` for others."""
+    """The name in PIXEL_SCALES that comes nearest to the range of a quantised input; ``0..1`` for others."""
     quantization, dtype = tensor.quantization, tensor.dtype
     if quantization is None or dtype is None or quantization.per_channel:
         return "0..1"
@@ -86,17 +87,17 @@ def pixel_scale(tensor: TfliteTensor) -> str:
     ends = [quantization.scale[0] * (limit - quantization.zero_point[0]) for limit in (limits.min, limits.max)]
 
     def distance(name: str) -> float:
-        low, high = SCALES[name]
+        low, high = PIXEL_SCALES[name]
         return (abs(ends[0] - low) + abs(ends[1] - high)) / (high - low)
 
-    return min(SCALES, key=distance)
+    return min(PIXEL_SCALES, key=distance)
 
 
 def _check_options(options: EngineOptions) -> None:
     for word, value, known in (
         ("sensor", options.sensor, tuple(SENSORS)),
         ("model type", options.model_type, MODEL_TYPES),
-        ("scale", options.scale, tuple(SCALES)),
+        ("scale", options.scale, tuple(PIXEL_SCALES)),
         ("resize mode", options.resize_mode, RESIZE_MODES),
     ):
         if value is not None and value not in known:

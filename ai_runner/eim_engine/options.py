@@ -23,9 +23,6 @@ MODEL_TYPES = ("classification", "regression", "constrained_object_detection", "
 
 RESIZE_MODES = ("fit-shortest", "fit-longest", "squash", "none")
 
-SCALES = MappingProxyType({"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)})
-"""What a pixel's 0 and 255 become in the model."""
-
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -36,7 +33,7 @@ class EngineOptions:
         model_type: one of MODEL_TYPES. Default: by the outputs: a grid of an eighth of a camera's image is
             constrained_object_detection, a vector classification, everything else freeform.
         labels: of the classes, in the model's order. Default: those that the file carries, else "0", "1", ...
-        scale: one of SCALES, for cameras. Default: the one nearest to the range of a quantised input, else 0..1.
+        scale: one of PIXEL_SCALES, for cameras. Default: the one nearest to the range of a quantised input, else 0..1.
         frequency: of samples, Hz. Default: 16000 for microphones, 62.5 for other sensors, 0 for cameras and unknown.
         interval_ms: between samples. Default: 1000 / frequency, and 1 where that is 0.
         axis_count: values of one sample. Default: 3 for accelerometers, else 1.

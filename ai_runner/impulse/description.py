@@ -9,6 +9,9 @@ import numpy as np
 from ai_runner.impulse.hello import Anomaly, Hello
 from ai_runner.impulse.result import output_tensors
 from ai_runner.model import Caps, DeviceInfo, ModelInfo, NodeInfo, RuntimeInfo, TensorInfo, TensorRole
+from ai_runner.packed_pixels import PIXEL_SCALES, PackedPixels
+
+_FEATURES = "features"
 
 
 def model_info(
@@ -18,6 +21,7 @@ def model_info(
     device: DeviceInfo,
     freeform_sizes: Sequence[int] = (),
     attributes: Mapping[str, str] | None = None,
+    scale: str = "0..1",
 ) -> ModelInfo:
     """Describes an impulse as a model with one input, ``features`` float32 (1, features).
 
@@ -28,14 +32,14 @@ def model_info(
         device: that runs it.
         freeform_sizes: elements of each output of a freeform model, where the hello does not have them.
         attributes: further facts, printed first.
+        scale: one of PIXEL_SCALES: what the impulse makes of pixels before its model gets them, which it does not say.
 
     Raises:
         InvalidMsgError: the hello promises no output.
     """
-    features = TensorInfo("features", (1, hello.features), np.dtype(np.float32), role=TensorRole.INPUT, tag="I.0")
     return ModelInfo(
         name=name,
-        inputs=(features,),
+        inputs=(_features(hello, scale),),
         outputs=output_tensors(hello, freeform_sizes),
         runtime=RuntimeInfo(
             protocol=protocol,
@@ -47,6 +51,26 @@ def model_info(
         device=device,
         n_nodes=len(stages(hello)),
     )
+
+
+def _features(hello: Hello, scale: str) -> TensorInfo:
+    height, width, channels = hello.image_height, hello.image_width, hello.image_channels
+    pixels = None
+    if height * width == hello.features and channels in (1, 3):
+        pixels = PackedPixels(height, width, channels, *PIXEL_SCALES[scale])
+    return TensorInfo(
+        _FEATURES,
+        (1, hello.features),
+        np.dtype(np.float32),
+        role=TensorRole.INPUT,
+        tag="I.0",
+        pixels=pixels,
+    )
+
+
+def takes_raw_features(inputs: Sequence[TensorInfo]) -> bool:
+    """True for the inputs of impulses: one vector of real values, as `model_info` describes it."""
+    return len(inputs) == 1 and inputs[0].name == _FEATURES and inputs[0].dtype.kind == "f"
 
 
 def stages(hello: Hello) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from ai_runner.model import (
     TensorInfo,
     TensorRole,
 )
+from ai_runner.packed_pixels import PackedPixels
 from ai_runner.profile import NodeProfile, TimeSource
 from ai_runner.quantization import Quantization
 from ai_runner.tensor_format import FormatKind, TensorFormat
@@ -39,7 +40,7 @@ _RECORDS: dict[str, type[Any]] = {
     cls.__name__: cls
     for cls in (
         *(DeviceInfo, MemoryPool, ModelInfo, NodeInfo, RuntimeInfo, TensorInfo),
-        *(NodeProfile, Quantization, TensorFormat, Descriptor),
+        *(NodeProfile, PackedPixels, Quantization, TensorFormat, Descriptor),
     )
 }
 _ALIGNMENT = 64

@@ -203,4 +203,5 @@ class EimDriver(WireDriver):
             host_device(),
             sizes,
             attributes,
+            self._options.scale,
         )
