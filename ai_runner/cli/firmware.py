@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ai_runner.cli.console import add_verbosity
 from ai_runner.errors import ExitCode
 
 HELP = "build an aiValidation firmware with your models, for this computer or an STM32F405, and run it"
@@ -42,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_parser.add_argument(
         "--tcp", metavar="PORT", type=int, help="host: listen on 127.0.0.1 instead of a pseudo-terminal; 0: any port"
     )
+    for each in (build, run_parser):
+        add_verbosity(each)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -54,3 +54,13 @@ def test_missing_tools_are_named(
     arguments = ["--model", str(digits_int8), "--port", "stm32f405", "--out", str(tmp_path / "out")]
     assert main(["firmware", "build", *arguments]) == ExitCode.BENCH
     assert "gcc-arm-none-eabi libnewlib-arm-none-eabi" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["-v", "--verbose", "--debug"])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_more_is_said_wherever_it_is_asked_for(
+    option: str, place: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["firmware", "run", str(tmp_path)]
+    assert main([*arguments[:place], option, *arguments[place:]]) == ExitCode.USAGE
+    assert "looked_for: firmware.json" in capsys.readouterr().err
