@@ -120,7 +120,8 @@ class NoiseBand:
         batch = len(first)
         values = target.reshape(first.shape)
         for kernels, result in trusted.items():
-            self._kernels[kernels] = self._kernels.get(kernels, 0) + self._unequal(values, result)
+            unequal = self._unequal(values, result) if self._exact else 0
+            self._kernels[kernels] = self._kernels.get(kernels, 0) + unequal
         touched = np.zeros(batch, bool)
         for rows in blocks(batch, max(1, BLOCK // max(1, first[:1].size))):
             touched[rows] = self._update_rows(values[rows], [result[rows] for result in trusted.values()])
@@ -140,15 +141,18 @@ class NoiseBand:
             finite = np.abs(high[np.isfinite(high)]), np.abs(low[np.isfinite(low)])
             self._maximum = max(self._maximum, *(float(x.max(initial=0.0)) for x in finite))
         outside = distance > (0.0 if self._same or not self._integers else _STEP_SLACK)
-        self._band = max(self._band, float(np.max(width, initial=0.0, where=np.isfinite(width))))
-        self._largest = max(self._largest, float(np.max(distance, initial=0.0)))
+        finite_width = width if self._same else np.where(np.isfinite(width), width, 0.0)
+        self._band = max(self._band, float(finite_width.max(initial=0)))
+        self._largest = max(self._largest, float(distance.max(initial=0)))
         if outside.any():
             self._outside += int(outside.sum())
             self._by_channel += outside.reshape(-1, len(self._by_channel)).sum(axis=0)
         return np.asarray(outside.reshape(len(outside), -1).any(axis=1), bool)
 
     def _unequal(self, target: Array, trusted: Array) -> int:
-        if self._same or not self._integers:
+        if self._same:
+            return int((target != trusted).sum())
+        if not self._integers:
             return int(((target != trusted) & ~(np.isnan(target) & np.isnan(trusted))).sum())
         below, above, _ = self._distances(target, trusted, trusted)
         return int((np.maximum(below, above) > _STEP_SLACK).sum())
@@ -156,8 +160,9 @@ class NoiseBand:
     def _distances(self, target: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
         """How far below and above the band, and its width; in LSB for integers."""
         if self._same:
-            low, high, target = (x.astype(np.float64) for x in (low, high, target))
-            return low - target, target - high, high - low
+            wide = np.dtype(np.int16 if target.dtype.itemsize == 1 else np.float64)
+            lowest, highest, values = (x.astype(wide) for x in (low, high, target))
+            return lowest - values, values - highest, highest - lowest
         with np.errstate(invalid="ignore"):
             values = real_values(self.target, target).astype(np.float64)
             lowest = real_values(self.reference, low).astype(np.float64)

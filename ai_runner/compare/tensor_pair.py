@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.byte_pairs import BytePairs
 from ai_runner.compare.metrics import Agreement, ErrorMetrics, IntegerErrors, blocks, exact_difference, no_metrics
 from ai_runner.compare.tolerance import Tolerance, ToleranceRule, is_integer, same_integers
 from ai_runner.errors import InvalidMsgError
@@ -19,6 +20,7 @@ Array = npt.NDArray[Any]
 
 # Dequantised values are float32: an error of exactly one step may come out a little above it.
 _LSB_SLACK = 0.01
+_BYTES = {np.dtype(np.int8), np.dtype(np.uint8)}
 _BLOCK = 1 << 18  # elements dequantised at once
 
 
@@ -100,6 +102,7 @@ class TensorPair:
         self._metrics_raw = ErrorMetrics()
         self._agreement = Agreement()
         self._integers = IntegerErrors()
+        self._bytes = BytePairs(reference.dtype) if self._counts_bytes() else None
         self._largest_lsb = 0.0
         self._beyond = 0
         self._count = 0
@@ -116,8 +119,22 @@ class TensorPair:
             )
         batch, size = len(reference), prod(reference.shape[1:])
         target = target.reshape(reference.shape)
+        if self._bytes is not None:
+            self._bytes.update(reference, target)
+            if self._classes > 1:
+                shape = (batch, self._classes)
+                self._agreement.update(reference.reshape(shape), target.reshape(shape))
+            return
         for rows in blocks(batch, max(1, _BLOCK // max(1, size))):
             self._update_rows(reference[rows], target[rows])
+
+    def _counts_bytes(self) -> bool:
+        """Whether both sides store the same 8-bit integers with one scale, whose order is that of the real values."""
+        quantization = self._meaning_of_reference.quantization
+        one_scale = quantization is None or (not quantization.per_channel and quantization.scale[0] > 0.0)
+        types = {self.reference.dtype, self.target.dtype}
+        whole = self.reference.format is None and self.target.format is None
+        return self._same_integers and len(types) == 1 and types <= _BYTES and one_scale and whole
 
     def _update_rows(self, reference: Array, target: Array) -> None:
         real_reference = real_values(self._meaning_of_reference, reference)
@@ -165,10 +182,14 @@ class TensorPair:
         self._largest_lsb = max(self._largest_lsb, other._largest_lsb)
         self._beyond += other._beyond
         self._count += other._count
+        if self._bytes is not None and other._bytes is not None:
+            self._bytes.merge(other._bytes)
 
     def result(self) -> TensorComparison:
         """What was found so far."""
         agreement = self._agreement if self._classes > 1 else None
+        if self._bytes is not None:
+            return self._result_of_bytes(self._bytes, agreement)
         metrics = self._metrics.values(agreement)
         raw = metrics
         if not self._same_storage:
@@ -184,6 +205,22 @@ class TensorPair:
             tolerance=self.tolerance,
             beyond=self._beyond,
             count=self._count,
+        )
+
+    def _result_of_bytes(self, pairs: BytePairs, agreement: Agreement | None) -> TensorComparison:
+        histogram, count = pairs.histogram(), pairs.count
+        raw = pairs.stored.astype(np.float64)
+        tables = (real_values(tensor, pairs.stored) for tensor in (self._meaning_of_reference, self._meaning_of_target))
+        allowed = self.tolerance.max_lsb or 0.0
+        return TensorComparison(
+            name=self.reference.name,
+            metrics=pairs.metrics(*(table.astype(np.float64) for table in tables)).values(agreement),
+            metrics_raw=pairs.metrics(raw, raw).values(agreement),
+            max_lsb=float(max(map(abs, histogram))) if count else None,
+            histogram=histogram,
+            tolerance=self.tolerance,
+            beyond=sum(number for error, number in histogram.items() if abs(error) > allowed),
+            count=count,
         )
 
     def _max_lsb(self) -> float | None:
