@@ -36,6 +36,8 @@ def test_metrics_are_those_of_the_real_values(both: tuple[Array, Array], scale: 
     summed.update(scale * (reference.astype(np.float64) - zero), scale * (target.astype(np.float64) - zero))
     found, expected = counted.metrics(table, table).values(), summed.values()
     assert found.keys() == expected.keys()
+    for metrics in (found, expected):  # the variance of a constant reference is 0 but for rounding
+        metrics["nse"] = max(metrics["nse"], -1e15)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-6, abs=1e-9, nan_ok=True), name
 
