@@ -275,6 +275,5 @@ def _descriptor(model_path: str, of_engine: Mapping[str, Any]) -> Descriptor:
         given = Descriptor("eim", model_path, text=f"eim:{model_path}")  # not parsed: a path may have a '?' in it
     if given.scheme != "eim":
         return given
-    return replace(
-        given, options={key: str(value) for key, value in of_engine.items() if value is not None} | given.options
-    )
+    texts = {key: str(value) for key, value in of_engine.items() if value is not None}
+    return replace(given, options={**texts, **given.options})
