@@ -174,7 +174,7 @@ class IOTensor:
 
         All but the name by default, only tag and format when `short`.
         """
-        name = self._info.dtype.name
+        name = "record" if self._info.dtype.names else self._info.dtype.name
         kind = (
             f"{'s' if self.is_signed else 'u'}{self._format.bits}" if self.is_packed else _SHORT_NAMES.get(name, name)
         )

@@ -111,9 +111,12 @@ def _tensor_table(groups: list[tuple[str, Any, list[dict[str, Any]]]]) -> list[s
     for tag, arrays, infos in groups:
         for i, array in enumerate([arrays] if isinstance(arrays, np.ndarray) else arrays):
             name = infos[i]["name"] if i < len(infos) else ""
-            numbers = np.asarray(array, np.float64)
-            statistics = [f"{f(numbers):.4g}" for f in (np.min, np.max, np.mean, np.std)] if numbers.size else [""] * 4
-            rows.append([f"{tag}.{i}", name, f"{array.dtype}{list(array.shape)}", *statistics])
+            statistics, kind = [""] * 4, "record"  # bounding boxes have no mean
+            if array.dtype.names is None:
+                numbers, kind = np.asarray(array, np.float64), str(array.dtype)
+                if numbers.size:
+                    statistics = [f"{f(numbers):.4g}" for f in (np.min, np.max, np.mean, np.std)]
+            rows.append([f"{tag}.{i}", name, f"{kind}{list(array.shape)}", *statistics])
     table: str = tabulate(rows, headers=["", "name", "values", "min", "max", "mean", "std"], disable_numparse=True)
     return table.splitlines()
 

@@ -35,6 +35,13 @@ def test_an_export_becomes_a_library_that_runs(
     assert "stub project" in capsys.readouterr().out
 
 
+def test_boxes_are_shown(stub_library: Export, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "-d", f"ei:{stub_library('fomo')}", "--random", "3", "--per-layer"]) == ExitCode.PASS
+    out = capsys.readouterr().out
+    assert "record[3, 1024]" in out
+    assert "bounding_boxes_count" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
