@@ -177,7 +177,7 @@ class Codec(ABC):
 
     def _read_ack(self, answer: Any, state: AnswerState) -> Answer:
         ack = answer.ack
-        if state is AnswerState.ERROR:
+        if state == _ERROR:
             return Answer(answer.reqid, state, ((Heard.ACK_ERROR, Refused(ack.error, ack.param)),))
         return Answer(answer.reqid, state, ((_ACKS[state], Acknowledged(state, ack.param)),))
 

@@ -186,6 +186,8 @@ def _desc(desc: Any) -> TensorDesc:
 
 def _counters(numbers: Sequence[int], layout: int) -> tuple[int, ...]:
     """Layout 0: pairs of low and high word; else 32-bit values."""
+    if not numbers:
+        return ()
     if len(numbers) > _MAX_COUNTERS:
         raise ProtocolError(f"{len(numbers)} counters of one operator")
     if layout != 0:

@@ -39,6 +39,9 @@ from ai_runner.errors import InvalidParamError
 # A request with a number above takes one byte more, and a SYNC has to fit the shortest probe.
 _MAX_REQID = 127
 _SYNC = bytes((SYNC_BYTE,))
+# Found once: looking a member of an enumeration up is slow in Python 3.11.
+_MORE, _ASKED = Link.MORE, Link.SYNC
+_LOG, _LAST_LOG, _ACK_ERROR = Heard.LOG, Heard.LAST_LOG, Heard.ACK_ERROR
 _CARRIES_TENSORS = frozenset({State.RUNNING, State.NODE_OPEN, State.OUTPUTS, State.READING, State.TESTING})
 # What a v2 message tells besides its tensor, and an earlier message of the node or run has told before.
 _REPEATED = frozenset({(State.NODE_OPEN, Heard.NODE), (State.OUTPUTS, Heard.REPORT)})
@@ -198,9 +201,9 @@ class Connection:
                 raise ProtocolError(f"failed before: {self._failure.message}", hint=self._failure.hint)
             try:
                 received = self._reader.next_message(self._message_limit())
-                if received is Link.MORE:
+                if received is _MORE:
                     return NEED_DATA
-                if received is Link.SYNC:
+                if received is _ASKED:
                     self._continue_message()
                 else:
                     self._hear(received)
@@ -264,16 +267,17 @@ class Connection:
     def _hear(self, message: bytes) -> None:
         self._messages += 1
         self._bytes += len(message)
-        if self._messages > self._limits.command_messages or self._bytes > self._limits.command_bytes:
+        limits = self._limits
+        if self._messages > limits.command_messages or self._bytes > limits.command_bytes:
             raise ProtocolError(f"no end after {self._messages} messages and {self._bytes} bytes")
         if self.state is State.UNSYNCED:
             raise ProtocolError(f"a message, but {self.state.value}", data=message)
-        answer = self._codec.decode(message, self._limits.control_bytes)
-        kind = answer.steps[0][0]
-        if self._writers and kind is not Heard.ACK_ERROR:
+        answer = self._codec.decode(message, limits.control_bytes)
+        kind, first = answer.steps[0]
+        if self._writers and kind is not _ACK_ERROR:
             raise ProtocolError(f"{kind.value} came before all of a message was taken", data=message)
-        if kind is Heard.LOG or (kind is Heard.LAST_LOG and kind not in HEARING[self.state]):
-            self._events.append(answer.steps[0][1])
+        if kind is _LOG or (kind is _LAST_LOG and kind not in HEARING[self.state]):
+            self._events.append(first)
         elif answer.reqid == self.reqid:
             self._take(answer)
         elif self.state is State.SYNCING:
@@ -297,8 +301,8 @@ class Connection:
             told = event if action is None else action(self, event)
             if told is not None:
                 self._events.append(told)
-        if answer.steps[0][0] is Heard.ACK_ERROR:
-            self._writers.clear()
+            if heard is _ACK_ERROR:
+                self._writers.clear()
 
     def _synchronised(self, event: SyncReply) -> Event:
         self.dialect = event.dialect

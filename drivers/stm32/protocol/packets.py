@@ -202,6 +202,8 @@ class PacketReader:
         received, step, size, first = self._received, self._step, self._size, self._header_bytes
         if end <= step:
             return bytes(received[first:end])
+        if end <= 2 * step:
+            return bytes(received[first:step] + received[step + first : end])
         if end > _FEW * step:
             taken = received[:end]
             for width in range(step, size, -1):
