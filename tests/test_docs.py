@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,18 @@ def commands() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory, digits_descriptors: dict[str, str]) -> Path:
-    """A folder that looks like a checkout after `make demo`."""
+def workspace(
+    tmp_path_factory: pytest.TempPathFactory,
+    digits_descriptors: dict[str, str],
+    stub_export: Callable[..., Path],
+    stub_library: Callable[..., Path],
+) -> Path:
+    """A folder that looks like a checkout after `make demo`, with an Edge Impulse export and the library made of it."""
     folder = tmp_path_factory.mktemp("workspace")
     (folder / "examples").symlink_to(ROOT / "examples")
     (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
+    (folder / "keyword-export").symlink_to(stub_export())
+    (folder / "keyword.so").symlink_to(stub_library())
     demo = folder / "build" / "demo"
     demo.mkdir(parents=True)
     for api in ("st-ai", "legacy"):
