@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from ai_runner.compare.input_feed import InputFeed
 from ai_runner.errors import InvalidModelError
 from ai_runner.model import TensorInfo
+from ai_runner.packed_pixels import PackedPixels
 
 
 def test_same_integers_pass_unchanged(tensors: Any) -> None:
@@ -58,3 +60,45 @@ def test_real_values_cannot_go_into_plain_integers(tensors: Any) -> None:
         InputFeed([tensors.f32("a", 2)], [plain], "fake")
     (fed,) = InputFeed([plain], [TensorInfo("x", (1, 2), np.dtype(np.int64))], "fake")([np.array([[1, 2]], np.int32)])
     assert fed.dtype == np.int64
+
+
+def test_a_vector_gets_an_image_flattened_and_the_other_way_round(tensors: Any) -> None:
+    image, vector = tensors.i8("image", 2, 3, 1, scale=0.5, zero_point=0), tensors.f32("features", 6)
+    values = np.arange(12, dtype=np.int8).reshape(2, 2, 3, 1)
+    (fed,) = InputFeed([image], [vector], "target")([values])
+    assert fed.tolist() == (values.reshape(2, 6) / 2).tolist()
+    (back,) = InputFeed([vector], [image], "target")([fed])
+    assert np.array_equal(back, values)
+
+
+def packed(tensors: Any, low: float = 0.0, high: float = 1.0) -> TensorInfo:
+    tensor: TensorInfo = tensors.f32("features", 4)
+    return replace(tensor, pixels=PackedPixels(2, 2, 3, low, high))
+
+
+def test_images_are_packed_for_who_takes_pixels(tensors: Any) -> None:
+    warnings: list[str] = []
+    image = tensors.i8("image", 2, 2, 3, scale=1 / 255, zero_point=-128)
+    values = np.random.default_rng(0).integers(-128, 128, (3, 2, 2, 3)).astype(np.int8)
+    (fed,) = InputFeed([image], [packed(tensors)], "target", warnings.append)([values])
+    colours = values.astype(int) + 128
+    assert np.array_equal(fed, (colours[..., 0] << 16 | colours[..., 1] << 8 | colours[..., 2]).reshape(3, 4))
+    assert (fed.dtype, fed.shape, warnings) == (np.float32, (3, 4), [])
+    (back,) = InputFeed([packed(tensors)], [image], "target")([fed])
+    assert np.array_equal(back, values)
+
+
+def test_values_between_pixels_are_rounded_and_that_is_said(tensors: Any) -> None:
+    warnings: list[str] = []
+    values = np.full((1, 2, 2, 3), 0.3, np.float32)
+    (fed,) = InputFeed([tensors.f32("image", 2, 2, 3)], [packed(tensors, -1.0)], "target", warnings.append)([values])
+    assert int(fed[0, 0]) & 255 == 166  # (0.3 + 1) / 2 * 255 = 165.75
+    assert warnings == ["takes pixels of 8 bits for -1..1 (scale=): other values were rounded to them"]
+
+
+def test_pixels_go_unchanged_from_impulse_to_impulse(tensors: Any) -> None:
+    features = np.array([[1, 2, 3, 0xFFFFFF]], np.float32)
+    (fed,) = InputFeed([packed(tensors)], [packed(tensors)], "target")([features])
+    assert np.array_equal(fed, features)
+    (fed,) = InputFeed([packed(tensors, -1.0)], [packed(tensors)], "target")([np.zeros((1, 4), np.float32)])
+    assert fed.tolist() == [[0.0] * 4]

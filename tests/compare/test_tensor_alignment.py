@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ai_runner.compare.tensor_alignment import align_tensors
+from ai_runner.packed_pixels import PackedPixels
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,19 @@ def test_matches(
     ours = [tensors.f32(name, size) for name, size in reference]
     theirs = [tensors.f32(name, 1, 1, size) for name, size in target]
     assert align_tensors(ours, theirs) == expected
+
+
+def test_an_image_is_its_flattened_values_or_its_packed_pixels(tensors: Any) -> None:
+    image, vector, other = tensors.f32("image", 4, 3, 3), tensors.f32("features", 36), tensors.f32("grid", 3, 4, 3)
+    pixels = replace(tensors.f32("features", 12), pixels=PackedPixels(4, 3, 3))
+    assert align_tensors([image], [vector]) == [0]
+    assert align_tensors([vector], [image]) == [0]
+    assert align_tensors([image], [pixels]) == [0]
+    assert align_tensors([pixels], [image]) == [0]
+    assert align_tensors([pixels], [pixels]) == [0]
+    assert align_tensors([image], [other]) == [None]
+
+
+def test_records_fit_no_numbers(tensors: Any) -> None:
+    boxes = replace(tensors.f32("boxes", 4), dtype=np.dtype([("x", "<i4"), ("value", "<f4")]))
+    assert align_tensors([tensors.f32("y", 4)], [boxes]) == [None]
