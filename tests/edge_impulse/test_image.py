@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -185,10 +184,10 @@ def test_a_camera_that_falls_silent(
         assert released
 
 
+@pytest.mark.usefixtures("without_opencv")
 def test_without_opencv_pictures_work_and_cameras_name_the_extra(
-    scripted_engine: Engine, image_model: Model, picture: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
+    scripted_engine: Engine, image_model: Model, picture: np.ndarray[Any, Any]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "cv2", None)
     with ImageImpulseRunner(engine_of(scripted_engine, image_model)) as runner:
         features, resized = runner.get_features_from_image_auto_studio_settings(picture)
         assert features.shape == (32,)
