@@ -7,10 +7,9 @@ recorded: what the host writes, turn by turn, and how many bytes come back. The 
 against a second process of the same firmware and looks at nothing. So a ratio holds everything that the driver adds,
 from array to result. One model takes a large tensor and gives four bytes, the other the reverse, and neither computes.
 The 0.1 ms that an invoke costs whatever its size is in the ratio, too: tensors have 256 KiB, for the packets to be what
-is measured, and 64 KiB in 32-byte packets to the device, each of which it has to ask for.
+is measured, and 16 KiB in 32-byte packets to the device, each of which it has to ask for.
 
-"alone" is the same ratio against a peer that only plays the recorded answers; it has no limit. Models that are given
-are compared without limit as well, and once more with the tensors of every node.
+Models that are given are compared without limit, in a plain run and with the tensors of every node.
 
 Exits with 1 when a median misses its limit. Needs a C compiler and the schema of ai-edge-litert, which writes models.
 """
@@ -24,11 +23,10 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from link_conversation import Conversation, bare_loop, open_driver, player, record
+from link_conversation import bare_loop, open_driver, record
 from link_models import write_models
 
 from ai_runner import AiRunner
@@ -41,10 +39,10 @@ LIMITS = {"takes": 0.7, "gives": 0.8}
 LARGE_LIMIT = 0.8
 DIRECTIONS = {"takes": "to device", "gives": "to host"}
 SMALL = 32  # bytes of a packet
-SLOW_SHARE = 4  # of the tensor goes to the device where every 32 bytes wait for it
+SLOW_SHARE = 16  # of the tensor goes to the device where every 32 bytes wait for it
 INVOKES_LIMIT = 2500  # a second
 BATCH = 100
-ROUND_S = 0.03
+ROUND_S = 0.008
 
 Call = Callable[[], object]
 
@@ -60,10 +58,6 @@ class Case:
     def invoker(self, driver: Stm32Driver) -> Call:
         inputs = [np.zeros(info.shape, info.dtype) for info in driver.info(self.model).inputs]
         return lambda: driver.invoke(self.model, inputs, self.mode)
-
-    def conversation(self) -> Conversation:
-        with start_firmware(self.folder) as firmware:
-            return record(firmware.descriptor, self.invoker)
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,9 @@ def compare(bare: Call, driver: Call, rounds: int) -> Comparison:
     return Comparison(ours, its, statistics.median(b / d for b, d in times))
 
 
-def against_firmware(case: Case, conversation: Conversation, rounds: int) -> Comparison:
+def against_firmware(case: Case, rounds: int) -> Comparison:
+    with start_firmware(case.folder) as firmware:
+        conversation = record(firmware.descriptor, case.invoker)
     with start_firmware(case.folder) as first, start_firmware(case.folder) as second:
         driver = open_driver(first.descriptor)
         try:
@@ -100,15 +96,6 @@ def against_firmware(case: Case, conversation: Conversation, rounds: int) -> Com
                 return compare(bare, case.invoker(driver), rounds)
         finally:
             driver.close()
-
-
-def against_player(case: Case, conversation: Conversation, header_bytes: int, size: int, rounds: int) -> Comparison:
-    peer = partial(player, conversation, header_bytes, size)
-    with peer() as first, peer() as second, bare_loop(second, conversation) as bare:
-        driver = open_driver(f"serial:{first}")
-        found = compare(bare, case.invoker(driver), rounds)
-    driver.close()  # only now: a player has no answer to it
-    return found
 
 
 def packets_are_fast(dialect: str, large: int, folder: Path, tensor_bytes: int, rounds: int) -> bool:
@@ -119,14 +106,12 @@ def packets_are_fast(dialect: str, large: int, folder: Path, tensor_bytes: int, 
     fast = True
     for name, direction in DIRECTIONS.items():
         case = Case(folder / "built", name)
-        conversation = case.conversation()
-        found = against_firmware(case, conversation, rounds)
-        alone = against_player(case, conversation, 2 if dialect.endswith("2b") else 1, large or SMALL, rounds)
+        found = against_firmware(case, rounds)
         rate, bare = (sizes[name] / 1e6 / s for s in (found.driver, found.bare))
         limit = LARGE_LIMIT if large else LIMITS[name]
         print(
             f"{dialect:<8} {large or SMALL:>5} B  {direction:<10} {rate:7.2f} MB/s  {bare:7.2f} MB/s"
-            f"  {found.ratio:5.2f} x  {limit:5.1f} x  {alone.ratio:5.2f} x"
+            f"  {found.ratio:5.2f} x  {limit:5.1f} x"
         )
         fast &= found.ratio >= limit
     return fast
@@ -140,7 +125,7 @@ def invokes_are_fast(folder: Path, rounds: int) -> bool:
             "invokes of one sample": lambda: [runner.invoke(rows[i : i + 1], name="tiny") for i in range(BATCH)],
             f"samples of a batch of {BATCH}": lambda: runner.invoke(rows, name="tiny"),
         }
-        times = [[seconds(call, 1) for call in contestants.values()] for _ in range(1 + 3 * rounds)][1:]
+        times = [[seconds(call, 1) for call in contestants.values()] for _ in range(1 + rounds)][1:]
     rates = [BATCH / statistics.median(column) for column in zip(*times, strict=True)]
     for what, rate in zip(contestants, rates, strict=True):
         print(f"float32[4], IO_ONLY, {what:<25} {rate:6.0f}/s  (limit {INVOKES_LIMIT}/s)")
@@ -152,7 +137,7 @@ def show_models(models: Mapping[str, Path], folder: Path, rounds: int) -> None:
         build_firmware({"network": path}, folder / name)
         for mode in (Mode.IO_ONLY, Mode.PER_LAYER_WITH_DATA):
             case = Case(folder / name, "network", mode)
-            found = against_firmware(case, case.conversation(), rounds)
+            found = against_firmware(case, rounds)
             what = f"{name}, {mode.name}"
             print(f"{what:<45} {found.driver * 1e3:8.2f} ms  {found.bare * 1e3:8.2f} ms bare  {found.ratio:5.2f} x")
 
@@ -160,10 +145,10 @@ def show_models(models: Mapping[str, Path], folder: Path, rounds: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", type=Path)
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--bytes", type=int, default=1 << 18, help="of the large tensors (default: %(default)s)")
     arguments = parser.parse_args()
-    print("packets                         driver         bare loop    ratio    limit    alone")
+    print("packets                         driver         bare loop    ratio    limit")
     with tempfile.TemporaryDirectory() as scratch:
         fast = True
         for dialect, large in PACKETS:
