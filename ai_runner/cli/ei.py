@@ -200,8 +200,14 @@ def _upload(args: argparse.Namespace, samples: Sequence[Sample], label_files: Se
     timeout = {} if args.timeout is None else {"timeout": args.timeout}
     client = IngestionClient(api_key(args.api_key_file), address=args.address, **timeout)
     journal = None if args.no_journal else args.journal or _journal_of(client.address, samples)
-    with ProgressBar("upload") as progress:
-        report = client.upload(samples, label_files, policy=policy, journal=journal, progress=progress)
+    with ProgressBar("upload, KiB") as bar:
+        report = client.upload(
+            samples,
+            label_files,
+            policy=policy,
+            journal=journal,
+            progress=lambda done, total: bar(done >> 10, total >> 10),
+        )
     _show_report(report)
     if report.fault is not None:
         raise report.fault

@@ -175,8 +175,10 @@ class Line:
         self.address = checked_address(address)
         self.key = key
         self.timeout = timeout
-        self.interrupted = threading.Event()
+        self._interrupted = threading.Event()
         self._stream: Any = None
+        self._watch: threading.Timer | None = None
+        self._is_late = False
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         # A proxy of the environment would read plain http.
         trust = self.address.startswith("https")
@@ -199,6 +201,7 @@ class Line:
             InvalidMsgError: what came is no HTTP.
         """
         httpx = import_httpx()
+        self._is_late = False
         try:
             request = self._client.build_request(
                 method,
@@ -228,13 +231,8 @@ class Line:
 
     def interrupt(self) -> None:
         """Ends an exchange of another thread: its next step fails with LinkLostError."""
-        self.interrupted.set()
-        stream = self._stream
-        connection = stream.get_extra_info("socket") if stream is not None else None
-        if connection is not None:
-            with suppress(OSError):
-                # Not the method of an SSL socket, which takes its state away under the thread that reads.
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        self._interrupted.set()
+        self._shut_down()
 
     def close(self) -> None:
         """Ends the connection."""
@@ -243,6 +241,29 @@ class Line:
     def _trace(self, event: str, details: Mapping[str, Any]) -> None:
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._stream = details.get("return_value")
+            if self._interrupted.is_set():
+                self._shut_down()
+        elif event == "http11.receive_response_headers.started":
+            # The patience of httpx begins anew with every byte.
+            self._watch = threading.Timer(self.timeout, self._too_late)
+            self._watch.daemon = True
+            self._watch.start()
+        elif event.startswith("http11.receive_response_headers.") and self._watch is not None:
+            self._watch.cancel()
+            self._watch.join()
+            self._watch = None
+
+    def _too_late(self) -> None:
+        self._is_late = True
+        self._shut_down()
+
+    def _shut_down(self) -> None:
+        stream = self._stream
+        connection = stream.get_extra_info("socket") if stream is not None else None
+        if connection is not None:
+            with suppress(OSError):
+                # Not the method of an SSL socket, which takes its state away under the thread that reads.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def fault(self, error: Exception) -> AiRunnerError:
         """The error of this library for one of httpx's."""
@@ -252,7 +273,7 @@ class Line:
             return LinkTimeoutError(f"{self.address}: cannot be reached in {CONNECT_SECONDS:g} s", retryable=True)
         if isinstance(error, httpx.WriteTimeout):
             return LinkTimeoutError(f"{self.address}: took nothing for {STALL_SECONDS:g} s", retryable=True)
-        if isinstance(error, httpx.TimeoutException):
+        if self._is_late or isinstance(error, httpx.TimeoutException):
             return LinkTimeoutError(f"{self.address}: no answer in {self.timeout:g} s", retryable=True)
         if isinstance(error, httpx.ConnectError):
             return LinkLostError(

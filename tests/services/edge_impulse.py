@@ -188,6 +188,14 @@ class _Handler(BaseHTTPRequestHandler):
             except OSError:
                 self.close_connection = True
             return None
+        if fault == "endless head":
+            self.close_connection = True
+            try:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nx-long: ")
+                while not service.closing.wait(0.01):
+                    self.wfile.write(b"y")
+            except OSError:
+                return None
         if fault == "no http":
             self.wfile.write(b"220 welcome to the mail server\r\n\r\n")
             self.close_connection = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -58,14 +58,14 @@ class UploadReport:
         return ExitCode.PASS if self.is_complete else ExitCode.VERDICT_FAILED
 
 
-def results_of(line: Line, batch: Batch, reply: Reply, uncertain: bool) -> list[SampleResult]:
+def results_of(line: Line, batch: Batch, reply: Reply, is_uncertain: Callable[[Sample], bool]) -> list[SampleResult]:
     """What an answer says about the samples of a batch.
 
     Args:
         line: it came over; hides the key in what the server says.
         batch: what was sent.
         reply: the answer.
-        uncertain: an earlier attempt to send this batch may have arrived: that a sample is there already then means
+        is_uncertain: whether an earlier attempt to send a sample may have arrived: that it is there already then means
             that this attempt did.
 
     Returns:
@@ -80,7 +80,7 @@ def results_of(line: Line, batch: Batch, reply: Reply, uncertain: bool) -> list[
         if reply.status not in _ABOUT_THE_SAMPLES:
             raise refusal(line, reply.status, reply.text(), reply.headers)
         why = line.shown(reply.text()) or "no reason given"
-        return [_refused(sample, f"{why} ({reply.status})", uncertain) for sample in batch.samples]
+        return [_refused(sample, f"{why} ({reply.status})", is_uncertain(sample)) for sample in batch.samples]
     try:
         answer = reply.json()
     except ValueError:
@@ -91,18 +91,20 @@ def results_of(line: Line, batch: Batch, reply: Reply, uncertain: bool) -> list[
     files = answer.get("files") if isinstance(answer, dict) else None
     if isinstance(answer, dict) and answer.get("success") is False and not files:
         why = line.shown(answer.get("error") or "no reason given")
-        return [_refused(sample, why, uncertain) for sample in batch.samples]
+        return [_refused(sample, why, is_uncertain(sample)) for sample in batch.samples]
     if not isinstance(files, list):
         raise InvalidMsgError(
             f"{line.address}: the answer {reply.status} says nothing about the files: {line.shown(reply.text())!r}",
             hint="what was sent may have been stored",
         )
     entries = _by_sample(batch, files)
-    return [_result(line, sample, entry, uncertain) for sample, entry in zip(batch.samples, entries, strict=True)]
+    return [
+        _result(line, sample, entry, is_uncertain(sample)) for sample, entry in zip(batch.samples, entries, strict=True)
+    ]
 
 
-# Bad request, not found, too large, wrong kind, not understood, missing header: the next batch may fare better.
-_ABOUT_THE_SAMPLES = frozenset({400, 404, 409, 413, 415, 421, 422})
+# Bad request, conflict, too large, wrong kind, not understood, missing header: the next batch may fare better.
+_ABOUT_THE_SAMPLES = frozenset({400, 409, 413, 415, 421, 422})
 
 
 def _by_sample(batch: Batch, files: list[Any]) -> list[Any]:

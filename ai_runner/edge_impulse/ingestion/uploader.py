@@ -103,7 +103,7 @@ class IngestionClient:
             policy: how; None is the default one.
             journal: a file in which acknowledged samples are noted, and from which an upload that was cut short goes
                 on. It is removed once the project has every sample.
-            progress: called with (samples done, samples), from one thread at a time.
+            progress: called with (bytes done, bytes), from one thread at a time.
 
         Returns:
             What became of every sample, also when a fault ended it early.
@@ -137,7 +137,7 @@ class IngestionClient:
         for batch in waiting:
             _headers(batch, policy)
             Body(batch)
-        run = _Run(policy, journal, progress, len(samples), known)
+        run = _Run(policy, journal, progress, sum(sample.size for sample in samples), known)
         lines = [Line(self.address, self._key, self._timeout) for _ in range(max(1, min(policy.jobs, len(waiting))))]
         try:
             if len(lines) == 1:
@@ -203,6 +203,8 @@ class _Run:
         self._progress = progress
         self._total = total
         self._lock = threading.Lock()
+        self._settled = sum(result.sample.size for result in known)
+        self._moving: dict[int, int] = {}
         self._results = {id(result.sample): result for result in known}
         self._fault: AiRunnerError | None = None
 
@@ -224,7 +226,7 @@ class _Run:
 
     def _send(self, line: Line, batch: Batch) -> None:
         """One batch, with retries; its results are noted before this returns or raises."""
-        may_be_there = self._was_unknown(batch)
+        may_be_there = False
         for attempt in range(self._policy.retries + 1):
             body = Body(batch)
             try:
@@ -239,7 +241,7 @@ class _Run:
                 _logger.info("attempt %d failed: %s", attempt + 1, error.message)
             except BaseException as error:  # Ctrl-C: whoever goes on with the journal must know what may be there
                 outcome = Outcome.UNKNOWN if may_be_there or body.is_complete else Outcome.NOT_SENT
-                self._note([SampleResult(s, outcome, type(error).__name__) for s in batch.samples])
+                self._note(batch, [SampleResult(s, outcome, type(error).__name__) for s in batch.samples])
                 raise
             else:
                 return self._take(line, batch, reply, may_be_there)
@@ -247,32 +249,46 @@ class _Run:
     def _exchange(self, line: Line, batch: Batch, body: Body) -> Reply:
         about = _headers(batch, self._policy)
         about |= {"content-type": body.content_type, "content-length": str(body.length)}
-        return line.request("POST", f"/api/{batch.category}/files", headers=about, body=iter(body))
+        return line.request("POST", f"/api/{batch.category}/files", headers=about, body=self._counted(batch, body))
+
+    def _counted(self, batch: Batch, body: Body) -> Iterator[bytes]:
+        sent, size = 0, sum(sample.size for sample in batch.samples)
+        for block in body:
+            yield block
+            sent += len(block)
+            with self._lock:
+                self._moving[id(batch)] = min(sent, size)
+                self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None and self._total:
+            self._progress(self._settled + sum(self._moving.values()), self._total)
 
     def _take(self, line: Line, batch: Batch, reply: Reply, may_be_there: bool) -> None:
         try:
-            self._note(results_of(line, batch, reply, may_be_there))
+            self._note(batch, results_of(line, batch, reply, lambda s: may_be_there or self._was_unknown(s)))
         except AiRunnerError as error:
             says_nothing = isinstance(error, InvalidMsgError) or reply.status >= 500
             self._give_up(batch, error, may_be_there or says_nothing)
 
-    def _was_unknown(self, batch: Batch) -> bool:
-        return self._journal is not None and any(self._journal.state(s) == UNKNOWN for s in batch.samples)
+    def _was_unknown(self, sample: Sample) -> bool:
+        return self._journal is not None and self._journal.state(sample) == UNKNOWN
 
     def _give_up(self, batch: Batch, error: AiRunnerError, may_be_there: bool) -> None:
         outcome = Outcome.UNKNOWN if may_be_there else Outcome.NOT_SENT
-        self._note([SampleResult(sample, outcome, error.message) for sample in batch.samples])
+        self._note(batch, [SampleResult(sample, outcome, error.message) for sample in batch.samples])
         with self._lock:
             if self._fault is None and not self.stop.is_set():
                 self._fault = error
         self.stop.set()
 
-    def _note(self, results: Sequence[SampleResult]) -> None:
+    def _note(self, batch: Batch, results: Sequence[SampleResult]) -> None:
         with self._lock:
+            self._moving.pop(id(batch), None)
+            self._settled += sum(result.sample.size for result in results)
             for result in results:
                 self._results[id(result.sample)] = result
             if self._journal is not None:
                 for outcome, state in _NOTED.items():
                     self._journal.note([r.sample for r in results if r.outcome is outcome], state)
-            if self._progress is not None:
-                self._progress(len(self._results), self._total)
+            self._tell()
