@@ -103,7 +103,7 @@ class ResultReader:
             result = {**result, **nested}
         if self._fields.isdisjoint(result) and not ("bounding_boxes" in self._fields and "classification" in result):
             raise InvalidMsgError(
-                f"a reply has {', '.join(map(str, result))[:_SHOWN] or 'nothing'}, and not {self._promised()}",
+                f"a reply has {repr(list(result))[:_SHOWN]}, and not {self._promised()}",
                 hint="the engine's hello describes another kind of model than its replies are of",
             )
         with np.errstate(over="ignore"):
@@ -141,15 +141,14 @@ def _write_classes(result: Mapping[str, Any], labels: tuple[str, ...], row: Arra
     try:
         values = [classes[label] for label in labels]
     except (KeyError, TypeError, IndexError):
-        shown = str(classes)[:_SHOWN]
-        raise InvalidMsgError(f"a reply has no value for every label of the model: {shown}") from None
+        raise InvalidMsgError(f"a reply has no value for every label: {repr(classes)[:_SHOWN]}") from None
     _write_numbers("classification", values, row)
 
 
 def _write_freeform(result: Mapping[str, Any], index: int, row: Array) -> None:
     tensors = result.get("freeform")
     if not isinstance(tensors, list) or index >= len(tensors):
-        raise InvalidMsgError(f"a reply has no freeform output {index}: {str(tensors)[:_SHOWN]}")
+        raise InvalidMsgError(f"a reply has no freeform output {index}: {repr(tensors)[:_SHOWN]}")
     values = tensors[index]
     if not isinstance(values, list | np.ndarray) or len(values) != len(row):
         raise InvalidMsgError(f"freeform output {index} of a reply has not {len(row)} values")
@@ -162,7 +161,7 @@ def _write_freeform(result: Mapping[str, Any], index: int, row: Array) -> None:
 def _write_numbers(name: str, values: list[Any], row: Array) -> None:
     if not _NUMBERS.issuperset(map(type, values)):
         wrong = next(value for value in values if type(value) not in _NUMBERS)
-        raise InvalidMsgError(f"{name}: a reply has {str(wrong)[:_SHOWN]!r}, not a number")
+        raise InvalidMsgError(f"{name}: a reply has {repr(wrong)[:_SHOWN]}, not a number")
     try:
         row[:] = values  # None becomes NaN
     except OverflowError:
@@ -175,7 +174,7 @@ def _write_boxes(result: Mapping[str, Any], name: str, numbers: Mapping[str, int
     for entry in _entries(result, name)[: len(row)]:
         label, value = entry.get("label"), entry.get("value")
         if type(value) not in _NUMBERS:
-            raise InvalidMsgError(f"{name}: a reply has the value {str(value)[:_SHOWN]!r}, not a number")
+            raise InvalidMsgError(f"{name}: a reply has the value {repr(value)[:_SHOWN]}, not a number")
         known = numbers.get(label, _NULL) if isinstance(label, str) else _NULL
         score = float("nan") if value is None else min(max(value, -1e300), 1e300)
         boxes.append((known, score, *(_coordinate(name, entry, key) for key in fields[2:])))
@@ -189,7 +188,7 @@ def _coordinate(name: str, entry: Mapping[str, Any], key: str) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not int or value not in _I4:
-        raise InvalidMsgError(f"{name}: a reply has {key}={str(value)[:_SHOWN]!r}, not a number of pixels")
+        raise InvalidMsgError(f"{name}: a reply has {key}={repr(value)[:_SHOWN]}, not a number of pixels")
     return value
 
 
@@ -202,5 +201,5 @@ def _entries(result: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     if entries is None:
         return []
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise InvalidMsgError(f"{name}: a reply has {str(entries)[:_SHOWN]}, not a list of objects")
+        raise InvalidMsgError(f"{name}: a reply has {repr(entries)[:_SHOWN]}, not a list of objects")
     return entries

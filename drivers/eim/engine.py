@@ -56,7 +56,7 @@ class Engine:
         reply = link.ask(HELLO, deadline_s)
         if isinstance(reply, Refused):
             raise HwIOError(
-                f"{link.transport.describe()} refused the hello: {reply.error}",
+                f"{link.transport.describe()} refused the hello: {reply.reason}",
                 hint="an engine serves one client in its life: start another",
                 evidence={"output": link.said()},
             )
@@ -121,7 +121,7 @@ class Engine:
         reply = self.link.ask(set_threshold(threshold), self._options.timeout)
         if isinstance(reply, Refused):
             raise InvalidParamError(
-                f"{self.link.transport.describe()} refused the threshold: {reply.error}",
+                f"{self.link.transport.describe()} refused the threshold: {reply.reason}",
                 hint="the thresholds of the hello reply are what can be set",
             )
         self._reply = with_threshold(self._reply, threshold)
@@ -154,7 +154,7 @@ class Engine:
                 _log.debug("[ENGINE] %s", line)
         if isinstance(reply, Refused):
             raise InvalidModelError(
-                f"{self.link.transport.describe()} refused {request.name}: {reply.error}",
+                f"{self.link.transport.describe()} refused {request.name}: {reply.reason}",
                 hint="what it printed last is in the evidence",
                 evidence={"error": reply.error, "output": self.link.said()},
             )
@@ -168,7 +168,7 @@ class Engine:
             return "switched off"
         try:
             if block is None:
-                raise HwIOError(self.hello.features_shm_error or "the engine offers none")
+                raise HwIOError(" ".join(self.hello.features_shm_error.split()) or "the engine offers none")
             if block.elements < self.hello.features:
                 raise HwIOError(f"it has {block.elements} elements, and features are {self.hello.features}")
             self._input = SharedArray(block.name, block.elements)

@@ -136,7 +136,7 @@ class Connection:
             return OldReply(number)
         if type(number) is not int or number != self._awaited:
             asked = "nothing was asked" if self._awaited is None else f"{self._awaited} was asked"
-            raise ProtocolError(f"a reply with id {str(number)[:20]}, and {asked}", data=frame)
+            raise ProtocolError(f"a reply with id {str(number)[:20]!r}, and {asked}", data=frame)
         self._awaited = None
         if fields.pop("success", "error" not in fields) is True:
             return Answer(number, fields)

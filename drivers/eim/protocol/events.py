@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+_SHOWN = 300
+
 
 class Event:
     """Base of everything that `Connection.next_event` returns, but for NEED_DATA."""
@@ -26,6 +28,11 @@ class Refused(Event):
 
     id: int
     error: str
+
+    @property
+    def reason(self) -> str:
+        """`error` as one line that fits a message."""
+        return " ".join(self.error.split())[:_SHOWN]
 
 
 @dataclass(frozen=True, slots=True)

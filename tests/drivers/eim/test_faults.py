@@ -94,7 +94,7 @@ def test_killed_from_outside(open_engine: Callable[..., Driver], mode: str) -> N
         ({"faults": {"hello": {"stdout": "hm\n", "hang": True}}}, LinkTimeoutError, "did not answer hello.*'hm'"),
         ({"faults": {"hello": {"cut": 9}}}, TargetCrashError, "exit code 0.*Connected"),
         ({"replies": {"hello": {"raw": "nonsense\n\0"}}}, InvalidMsgError, "not JSON.*Connected"),
-        ({"replies": {"hello": {"id": 5}}}, InvalidMsgError, "id 5, and 1 was asked"),
+        ({"replies": {"hello": {"id": 5}}}, InvalidMsgError, "id '5', and 1 was asked"),
         ({"replies": {"hello": {"success": False, "error": "not today"}}}, HwIOError, "not today"),
         ({"hello": {"model_parameters": {"input_features_count": None}}}, InvalidMsgError, "input_features_count=0"),
         ({"hello": {"model_parameters": {"labels": []}}}, InvalidMsgError, "no output"),
