@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ai_runner.compat_dict import profiler_dict
@@ -83,3 +84,35 @@ class RunResult:
     def to_dict(self) -> dict[str, Any]:
         """The profiler dict of AiRunner 2.0, made afresh: changing it changes nothing else."""
         return profiler_dict(self)
+
+
+def joined_results(results: Sequence[RunResult]) -> RunResult:
+    """One result of consecutive batches of one model and mode; counters and clks of nodes are joined as well."""
+    first = results[0]
+    if len(results) == 1:
+        return first
+    nodes = []
+    for same in zip(*(result.nodes for result in results), strict=True):
+        nodes.append(
+            replace(
+                same[0],
+                durations=[ms for node in same for ms in node.durations],
+                data=_joined([node.data for node in same]),
+                counters=[counts for node in same for counts in node.counters],
+                clks=[clks for node in same for clks in node.clks],
+            )
+        )
+    return replace(
+        first,
+        outputs=_joined([result.outputs for result in results]),
+        durations=[ms for result in results for ms in result.durations],
+        nodes=tuple(nodes),
+        host_duration=sum(result.host_duration for result in results),
+        exec_times=[ms for result in results for ms in result.exec_times],
+        counters=[counts for result in results for counts in result.counters],
+        warnings=tuple(dict.fromkeys(text for result in results for text in result.warnings)),
+    )
+
+
+def _joined(parts: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))

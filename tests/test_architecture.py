@@ -53,7 +53,7 @@ FLOORS = {
     TRANSPORT: {"transport"},
     DRIVERS: {"drivers"},
     RUNNER: {"isolation", "registry", "runner"},
-    JUDGES: {"bench", "c_model", "compare", "data", "edge_impulse", "eim_engine"},
+    JUDGES: {"bench", "c_model", "compare", "data", "edge_impulse", "eim_engine", "journal"},
     IMAGES: {"firmware", "raw_features"},
     REPORT: {"report"},
     FACE: {"cli", "pytest_plugin"},

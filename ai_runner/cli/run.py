@@ -63,6 +63,8 @@ def _run_in_chunks(
     runner: AiRunner, source: RandomInputs | FileInputs | FeatureInputs, mode: Mode, keep_data: bool, progress: Any
 ) -> tuple[Arrays, RunResult]:
     """Inputs and one result of all; the data of nodes is kept only when it is to be saved."""
+    from ai_runner.profile import joined_results
+
     chunks, results = [], []
     for start in range(0, source.samples, _CHUNK):
         progress(start, source.samples)
@@ -73,28 +75,7 @@ def _run_in_chunks(
         chunks.append(inputs)
         results.append(result)
     progress(source.samples, source.samples)
-    return _joined(chunks), _merged(results)
-
-
-def _merged(results: list[RunResult]) -> RunResult:
-    first = results[0]
-    if len(results) == 1:
-        return first
-    nodes = []
-    for same in zip(*(result.nodes for result in results), strict=True):
-        durations = [ms for node in same for ms in node.durations]
-        data = tuple(_joined([list(node.data) for node in same]))
-        nodes.append(replace(same[0], durations=durations, data=data, counters=(), clks=()))
-    return replace(
-        first,
-        outputs=tuple(_joined([list(result.outputs) for result in results])),
-        durations=[ms for result in results for ms in result.durations],
-        nodes=tuple(nodes),
-        host_duration=sum(result.host_duration for result in results),
-        exec_times=[ms for result in results for ms in result.exec_times],
-        counters=[counts for result in results for counts in result.counters],
-        warnings=tuple(dict.fromkeys(text for result in results for text in result.warnings)),
-    )
+    return _joined(chunks), joined_results(results)
 
 
 def _joined(chunks: list[Arrays]) -> Arrays:

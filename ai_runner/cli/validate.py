@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ai_runner import AiRunner
     from ai_runner.compare.target_judge import NoiseFloor
     from ai_runner.compare.verdict import TargetResult, Validation
+    from ai_runner.journal import Journal
 
 HELP = "compare what targets compute with what the model computes"
 
@@ -51,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--atol", metavar="A", type=tolerance, help="of real-valued outputs (default: 1e-5)")
     parser.add_argument("--rtol", metavar="R", type=tolerance, help="of real-valued outputs (default: 1e-4)")
     parser.add_argument("--max-lsb", metavar="N", type=natural, help="of integer outputs (default: 1)")
+    parser.add_argument(
+        "--journal",
+        metavar="DIR",
+        help="keep every result there at once: a run that was killed or unplugged resumes when it is started again",
+    )
     parser.add_argument("--json", metavar="F", help="write the report as JSON as well, whatever the verdict")
     parser.add_argument(
         "--reproducer",
@@ -106,20 +112,24 @@ def _validate(args: argparse.Namespace) -> Validation:
         labels = load_labels(args.labels, source.samples) if args.labels else None
         features = load_features(args.features) if args.features else None
         targets, failed = _open_targets(args.desc, stack)
+        trained = stack.enter_context(_open(args.float)) if args.float else None
+        journal = _journal(args, reference, source.description, source.samples)
         with ProgressBar("validate") as progress:
             validation = validate(
-                reference,
-                targets,
+                _kept(journal, reference, "reference"),
+                [_kept(journal, target, f"target-{place}") for place, target in targets.items()],
                 source,
                 labels=labels,
                 per_layer=args.per_layer,
                 tolerance=ToleranceRule(args.max_lsb, args.atol, args.rtol),
                 noise_floor=_noise_floor(args, reference),
                 layer_map=layer_map,
-                float_reference=stack.enter_context(_open(args.float)) if args.float else None,
+                float_reference=None if trained is None else _kept(journal, trained, "float"),
                 features=features,
                 progress=progress,
             )
+    if journal is not None and journal.resumed:
+        notes.append(f"{journal.resumed} runs of samples were taken from the journal {args.journal}")
     judged = iter(validation.targets)
     results = tuple(failed.get(place) or next(judged) for place in range(len(args.desc)))
     return replace(validation, targets=results, notes=tuple(notes))
@@ -174,14 +184,40 @@ def _open(text: str) -> AiRunner:
     return AiRunner.open(text, logger=logging.getLogger("ai_runner.cli"))
 
 
-def _open_targets(texts: list[str], stack: ExitStack) -> tuple[list[Any], dict[int, TargetResult]]:
-    """The targets that could be opened, and the results of the others by their place."""
+def _open_targets(texts: list[str], stack: ExitStack) -> tuple[dict[int, AiRunner], dict[int, TargetResult]]:
+    """By their place: the targets that could be opened, and the results of the others."""
     from ai_runner.compare.validation import failed_target
 
-    opened, failed = [], {}
+    opened, failed = {}, {}
     for place, text in enumerate(texts):
         try:
-            opened.append(stack.enter_context(_open(text)))
+            opened[place] = stack.enter_context(_open(text))
         except AiRunnerError as error:
             failed[place] = failed_target(text, error)
     return opened, failed
+
+
+def _journal(args: argparse.Namespace, reference: AiRunner, data: str, samples: int) -> Journal | None:
+    """The journal of this question, new or to be resumed."""
+    from ai_runner import __version__
+    from ai_runner.journal import Journal
+
+    if not args.journal:
+        return None
+    return Journal(
+        args.journal,
+        {
+            "ai_runner": __version__,
+            "reference": reference.model_info().hash or str(reference.descriptor),
+            "targets": len(args.desc),
+            "float": args.float,
+            "data": data,
+            "samples": samples,
+            "per_layer": args.per_layer,
+        },
+    )
+
+
+def _kept(journal: Journal | None, runner: AiRunner, place: str) -> Any:
+    """`runner`, with its results in the journal where there is one."""
+    return runner if journal is None else journal.session(runner, place)
