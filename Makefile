@@ -6,6 +6,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 MODEL := examples/models/digits_int8.tflite
 DATA := examples/data/digits_test.npz
+LABELS := 0,1,2,3,4,5,6,7,8,9
 DECLARED := setup.cfg setup.py pyproject.toml requirements.txt
 export CC
 
@@ -33,6 +34,9 @@ demo: check-python check-compiler $(VENV)/.ready-$(PYTHON_VERSION)
 	$(VENV)/bin/ai-runner c-model $(MODEL) --api st-ai --out build/demo/st-ai
 	$(VENV)/bin/ai-runner c-model $(MODEL) --api legacy --out build/demo/legacy
 	$(VALIDATE) -d file:build/demo/st-ai -d file:build/demo/legacy
+	$(VENV)/bin/ai-runner eim $(MODEL) --out build/demo/digits.eim --labels $(LABELS)
+	$(VENV)/bin/ai-runner validate -m 'tflite:$(MODEL)?labels=$(LABELS)' --inputs $(DATA) --labels $(DATA):labels \
+		-d eim:build/demo/digits.eim
 	$(call validate-firmware,host)
 	@if command -v arm-none-eabi-gcc >/dev/null && command -v qemu-system-arm >/dev/null; then \
 		$(MAKE) --no-print-directory demo-stm32f405; \

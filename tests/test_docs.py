@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ai_runner.eim_engine import EngineOptions, build_engine
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Run elsewhere: the targets of make in test_makefile.py, the driver of docs/drivers.md in test_registry.py,
@@ -33,6 +35,7 @@ def commands() -> list[tuple[str, str]]:
 def workspace(
     tmp_path_factory: pytest.TempPathFactory,
     digits_descriptors: dict[str, str],
+    digits_int8: Path,
     stub_export: Callable[..., Path],
     stub_library: Callable[..., Path],
 ) -> Path:
@@ -46,6 +49,7 @@ def workspace(
     demo.mkdir(parents=True)
     for api in ("st-ai", "legacy"):
         (demo / api).symlink_to(digits_descriptors[api].removeprefix("file:"))
+    build_engine(digits_int8, demo / "digits.eim", EngineOptions(labels=tuple("0123456789")))
     return folder
 
 
