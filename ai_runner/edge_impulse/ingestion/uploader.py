@@ -173,12 +173,13 @@ def _headers(batch: Batch, policy: Policy) -> dict[str, str]:
 def _work_together(run: _Run, lines: Sequence[Line], waiting: Sequence[Batch]) -> None:
     """Every line in a thread of its own; none is left when this returns or raises."""
     queue = iter(waiting)
+    futures: list[Future[None]] = []
     with ThreadPoolExecutor(len(lines), thread_name_prefix="ei-upload") as threads:
-        futures: list[Future[None]] = [threads.submit(run.work, line, queue) for line in lines]
         try:
+            futures.extend(threads.submit(run.work, line, queue) for line in lines)
             wait(futures, return_when=FIRST_EXCEPTION)
-        finally:  # also on Ctrl-C: nobody waits for an answer any more
-            if not all(future.done() for future in futures):
+        finally:  # also on Ctrl-C, whenever it comes: nobody waits for an answer any more
+            if len(futures) < len(lines) or not all(future.done() for future in futures):
                 run.stop.set()
                 for line in lines:
                     line.interrupt()
