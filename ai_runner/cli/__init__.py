@@ -17,6 +17,7 @@ from ai_runner.errors import AiRunnerError, InvalidParamError
 
 VERBS = {
     "validate": "ai_runner.cli.validate",
+    "bench": "ai_runner.cli.bench",
     "info": "ai_runner.cli.info",
     "run": "ai_runner.cli.run",
     "drivers": "ai_runner.cli.drivers",
