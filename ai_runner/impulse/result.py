@@ -18,6 +18,8 @@ A count is that of the reply, also where it is larger than MAX_BOXES and the res
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -106,9 +108,8 @@ class ResultReader:
                 f"a reply has {repr(list(result))[:_SHOWN]}, and not {self._promised()}",
                 hint="the engine's hello describes another kind of model than its replies are of",
             )
-        with np.errstate(over="ignore"):
-            for write, output in zip(self._writers, outputs, strict=True):
-                write(result, output[row])
+        for write, output in zip(self._writers, outputs, strict=True):
+            write(result, output[row])
 
     def _promised(self) -> str:
         return " or ".join(sorted(self._fields))
@@ -159,11 +160,16 @@ def _write_freeform(result: Mapping[str, Any], index: int, row: Array) -> None:
 
 
 def _write_numbers(name: str, values: list[Any], row: Array) -> None:
+    row[:] = _floats(name, values)
+
+
+def _floats(name: str, values: list[Any]) -> array[float]:
+    """`values` as float32; what that cannot hold becomes infinite, and unlike in numpy without a warning."""
     if not _NUMBERS.issuperset(map(type, values)):
         wrong = next(value for value in values if type(value) not in _NUMBERS)
         raise InvalidMsgError(f"{name}: a reply has {repr(wrong)[:_SHOWN]}, not a number")
     try:
-        row[:] = values  # None becomes NaN
+        return array("f", [math.nan if value is None else value for value in values])
     except OverflowError:
         raise InvalidMsgError(f"{name}: a reply has a number that is too large") from None
 
@@ -173,10 +179,8 @@ def _write_boxes(result: Mapping[str, Any], name: str, numbers: Mapping[str, int
     boxes = []
     for entry in _entries(result, name)[: len(row)]:
         label, value = entry.get("label"), entry.get("value")
-        if type(value) not in _NUMBERS:
-            raise InvalidMsgError(f"{name}: a reply has the value {repr(value)[:_SHOWN]}, not a number")
+        (score,) = _floats(name, [value])
         known = numbers.get(label, _NULL) if isinstance(label, str) else _NULL
-        score = float("nan") if value is None else min(max(value, -1e300), 1e300)
         boxes.append((known, score, *(_coordinate(name, entry, key) for key in fields[2:])))
     row[: len(boxes)] = boxes
 

@@ -46,7 +46,8 @@ class Execution:
         start = perf_counter()
         check_finite(features)
         outputs = self._reader.empty(len(features))
-        times = StageTimes(self.engine.hello) if mode and Mode.PER_LAYER in mode else None
+        per_layer, perf_only = (Mode.PER_LAYER in mode, Mode.PERF_ONLY in mode) if mode else (False, False)
+        times = StageTimes(self.engine.hello) if per_layer else None
         durations: list[float] = []
         exec_times: list[float] = []
         for i, row in enumerate(features):
@@ -70,7 +71,7 @@ class Execution:
         return RunResult(
             info=self.info,
             mode=mode,
-            outputs=() if mode and Mode.PERF_ONLY in mode else outputs,
+            outputs=() if perf_only else outputs,
             durations=durations,
             source=TimeSource.HOST,
             nodes=() if times is None else times.profiles(),

@@ -181,3 +181,9 @@ def test_a_detectors_info_has_the_old_dictionary_too() -> None:
     shapes = {tensor["name"]: tensor["shape"] for tensor in info.to_dict()["outputs"]}
     assert shapes["object_tracking"] == (1, MAX_BOXES)
     assert [tensor.dtype for tensor in info.outputs[::2]] == [BOX, TRACE]
+
+
+def test_a_score_beyond_float32_is_infinite() -> None:
+    assert read(DETECTOR, {"bounding_boxes": [box(value=-1e300)]})["bounding_boxes"][0][1] == -np.inf
+    with pytest.raises(InvalidMsgError, match="too large"):
+        read(DETECTOR, {"bounding_boxes": [box(value=10**400)]})
