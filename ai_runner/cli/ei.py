@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ai_runner.edge_impulse.ingestion import LabelFile, Sample, SampleResult, UploadReport
+    from ai_runner.edge_impulse.secret import Secret
 
 HELP = "upload data to an Edge Impulse project, download a deployment"
 
@@ -198,8 +199,9 @@ def _upload(args: argparse.Namespace, samples: Sequence[Sample], label_files: Se
     if args.dry_run:
         return _show_plan(samples, label_files)
     timeout = {} if args.timeout is None else {"timeout": args.timeout}
-    client = IngestionClient(api_key(args.api_key_file), address=args.address, **timeout)
-    journal = None if args.no_journal else args.journal or _journal_of(client.address, samples)
+    key = api_key(args.api_key_file)
+    client = IngestionClient(key, address=args.address, **timeout)
+    journal = None if args.no_journal else args.journal or _journal_of(client.address, key, samples)
     with ProgressBar("upload, KiB") as bar:
         report = client.upload(
             samples,
@@ -209,18 +211,20 @@ def _upload(args: argparse.Namespace, samples: Sequence[Sample], label_files: Se
             progress=lambda done, total: bar(done >> 10, total >> 10),
         )
     _show_report(report)
+    if journal is not None and not report.is_complete:
+        print("the same command again goes on from here; what was accepted is not sent twice")
     if report.fault is not None:
         raise report.fault
     return report.exit_code
 
 
-def _journal_of(address: str, samples: Sequence[Sample]) -> Path:
-    """The journal of this upload: the same samples to the same service have the same."""
+def _journal_of(address: str, key: Secret, samples: Sequence[Sample]) -> Path:
+    """The journal of this upload: the same samples to the same project have the same."""
     import hashlib
 
     from ai_runner.edge_impulse.deployment_cache import user_cache
 
-    digest = hashlib.sha256(address.encode())
+    digest = hashlib.sha256(f"{address}\n{key.reveal()}\n".encode())
     for line in sorted(f"{s.sha256} {s.category} {s.shown_label!r} {s.name!r}" for s in samples):
         digest.update(line.encode())
     return user_cache() / "ei-upload" / f"{digest.hexdigest()[:16]}.journal"
@@ -250,8 +254,6 @@ def _show_report(report: UploadReport) -> None:
             print(printable(f"{outcome.value:8} {_name(result)}: {result.reason}"))
     counts = [(outcome.value, len(report.with_outcome(outcome))) for outcome in Outcome]
     print(", ".join(f"{count} {what}" for what, count in counts if count))
-    if not report.is_complete:
-        print("the same command again goes on from here; what was accepted is not sent twice")
 
 
 def _name(result: SampleResult) -> str:

@@ -92,13 +92,13 @@ def test_refused_files_are_named_and_the_exit_code_is_1(ei: Any, ei_service: Any
 
 
 def test_the_same_command_goes_on(ei: Any, ei_service: Any, folder: Path) -> None:
-    ei_service.faults = [None, ("status", 500, b"on fire", {})]
     arguments = ("upload", folder / "idle.1.csv", folder / "idle.2.csv", folder / "cat.jpg", "--retries", "0")
     more = ("--category", "split")
     ei_service.faults = [("status", 500, b"on fire", {})]
     code, out, err = ei(*arguments, *more)
     assert code == 3
     assert "the server failed (500): on fire" in err
+    assert "the same command again goes on from here" in out
     assert "unknown" in out
     code, out, _ = ei(*arguments, *more)
     assert (code, out) == (0, "3 accepted\n")

@@ -86,12 +86,14 @@ class Journal:
         self._write([{**dict(zip(_FIELDS, k, strict=True)), "state": state} for k in keys])
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; one that says nothing is deleted."""
         self._file.close()
+        if not self._states:
+            self.path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Closes and deletes the file: nothing is left to go on with."""
-        self.close()
+        self._file.close()
         self.path.unlink(missing_ok=True)
 
     def _content(self) -> bytes:

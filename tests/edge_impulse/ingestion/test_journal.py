@@ -108,6 +108,13 @@ def test_places_that_cannot_be_used(tmp_path: Path) -> None:
             journal(path)
 
 
+def test_one_that_says_nothing_is_not_left(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with journal(path):
+        assert path.exists()
+    assert not path.exists()
+
+
 def test_it_can_be_removed(tmp_path: Path) -> None:
     path = tmp_path / "new" / "journal"
     with journal(path) as notes:
