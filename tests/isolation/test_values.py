@@ -18,6 +18,7 @@ from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidMsgError, 
 from ai_runner.isolation.channel import Channel
 from ai_runner.isolation.values import decode, decode_error, encode, encode_error
 from ai_runner.model import Caps, Mode, TensorInfo, TensorRole
+from ai_runner.packed_pixels import PackedPixels
 from ai_runner.quantization import Quantization
 from ai_runner.tensor_format import TensorFormat
 
@@ -72,6 +73,8 @@ def test_records_and_enumerations_arrive_equal() -> None:
         Quantization((0.1, 1 / 3), (0, -5), 1),
         TensorRole.OUTPUT,
         format=TensorFormat.of_dtype("int16"),
+        labels=("a", "b"),
+        pixels=PackedPixels(4, 3, 1, -1.0, 1.0),
     )
     value = {"tensor": tensor, "caps": (Caps.RELOC,), "mode": Mode.PER_LAYER | Mode.PERF_ONLY, "path": Path("a") / "b"}
     assert there_and_back(value) == value
