@@ -3,9 +3,9 @@
 Both axes are resized one after the other; on an axis every output is a weighted sum of a few neighbouring inputs
 (taps). Shrinking on both axes, the weights are the shares of the output's cell that the inputs cover. Where an axis
 grows, OpenCV turns to a linear interpolation on both: output x takes its two inputs from the boundary between input
-cells nearest to the left, so that a picture grown by a whole factor repeats its pixels. Source: OpenCV's documented
-behaviour, measured against OpenCV 4.8, 4.10 and 5.0 (tests/edge_impulse/test_area_resize.py); the difference left over is the
-11-bit weights that OpenCV uses for 8-bit pictures.
+cells nearest to the left, so that a picture grown by a whole factor repeats its pixels. Source: measured against OpenCV
+4.8, 4.10 and 5.0 (tests/edge_impulse/test_area_resize.py). What is left are the 11-bit weights of its linear
+interpolation and the order of its additions.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def test_8_braces_in_names(split: int | None, scripted_engine: Engine) -> None:
     labels = ["a}b", "{", '"}{\\']
     names = {"model_parameters": {"labels": labels}, "project": {"name": "}}} {"}}
     faults = {"hello": {"split": split}, "classify": {"split": split}} if split else {}
-    with ImpulseRunner(scripted_engine({"hello": names, "faults": faults})) as runner:
+    with ImpulseRunner(scripted_engine({"hello": names, "faults": faults}), start_timeout=60) as runner:
         assert runner.init()["project"]["name"] == "}}} {"
         assert runner.classify(VALUES)["result"]["classification"] == dict(zip(labels, VALUES, strict=False))
 
