@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,7 @@ API_KEY_VARIABLE = "EI_API_KEY"
 HMAC_KEY_VARIABLE = "EI_HMAC_KEY"
 _MAX_FILE_BYTES = 4096
 _MAX_CHARACTERS = 512
+_LOOKS_LIKE_A_KEY = re.compile(r"ei_\w+|[0-9a-fA-F]{16,}")
 _SHORTEST_REDACTED = 4  # hiding shorter ones would spoil the text and protect nothing
 
 
@@ -89,6 +91,11 @@ def _text_of(path: Path, what: str) -> str:
             content = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
+        if _LOOKS_LIKE_A_KEY.fullmatch(path.name):
+            raise InvalidParamError(
+                f"the file of the {what} cannot be read: {reason}; its name looks like a key and is not shown",
+                hint="name a file that holds the key",
+            ) from None
         raise InvalidParamError(f"{path}: the file of the {what} cannot be read: {reason}") from None
     # What is no key is not shown either: it may be the key of something else.
     if len(content) > _MAX_FILE_BYTES or not content.isascii() or len(content.split()) != 1:

@@ -53,3 +53,10 @@ def test_a_file_that_holds_no_key(tmp_path: Path, content: bytes) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidParamError, match="cannot be read"):
         api_key(tmp_path / "none")
+
+
+@pytest.mark.parametrize("key", [KEY, "fed53116f20684c067774ebf9e7bcbdc"])
+def test_a_key_where_its_file_should_stand_is_not_repeated(key: str) -> None:
+    with pytest.raises(InvalidParamError) as info:
+        api_key(key)
+    assert key not in str(info.value) + info.value.hint

@@ -134,7 +134,7 @@ class IngestionClient:
         known = list(_known(samples, journal, policy))
         left_out = {id(result.sample) for result in known}
         waiting = batches([s for s in samples if id(s) not in left_out], label_files, policy.batch_bytes)
-        for batch in waiting:
+        for batch in waiting:  # what cannot be sent is found before anything is
             _headers(batch, policy)
             Body(batch)
         run = _Run(policy, journal, progress, sum(sample.size for sample in samples), known)
