@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ _SOURCES = (
     f"{_SDK}/dsp/dct/*.cpp",
     f"{_SDK}/dsp/memory.cpp",
     f"{_SDK}/porting/{'mingw32' if sys.platform == 'win32' else 'posix'}/*.c*",
-    f"{_LITE}/c/common.c",
+    f"{_LITE}/c/common.c*",
     *(
         f"{_LITE}/{folder}*.cc"
         for folder in (
@@ -65,6 +65,7 @@ _LANGUAGES = {".c": ("-x", "c", "-std=gnu11")}
 _CXX = ("-x", "c++", "-std=c++17")
 _SHOWN_LINES = 20
 _TIMEOUT_S = 1800
+_SSD = "EI_CLASSIFIER_LAST_LAYER_SSD"
 _ENGINES = {"EI_CLASSIFIER_NONE": 255, "EI_CLASSIFIER_TFLITE": 2, "EI_CLASSIFIER_TFLITE_FULL": 4}
 
 
@@ -116,14 +117,15 @@ def compile_export(
         raise InvalidParamError(f"jobs={jobs}: at least one compiler has to run", hint="--jobs 1 or more")
     root, library = _export_folder(Path(export)), _output_file(Path(out))
     flags = _words(cxxflags if cxxflags is not None else os.environ.get("CXXFLAGS", DEFAULT_CXXFLAGS), "CXXFLAGS")
-    _refuse_engine(root, flags)
+    macros = _macros(root)
+    _refuse_engine(root, macros, flags)
     compiler = _find_compiler(cxx)
     with _object_folder(objects) as folder:
         interface = _interface_sources(folder)
         sources = {path.relative_to(root).as_posix(): path for path in _sources(root)}
         sources[f"interface/{_INTERFACE}"] = interface / _INTERFACE
         includes = (root, root / "model-parameters", root / "tflite-model", interface)
-        common = [*flags, *_REQUIRED_FLAGS, *(f"-I{path}" for path in includes)]
+        common = [*flags, *_REQUIRED_FLAGS, *_model_flags(macros), *(f"-I{path}" for path in includes)]
         units = [_Unit(name, path, folder, compiler, common) for name, path in sources.items()]
         compiled = _compile(units, jobs or os.cpu_count() or 1, progress)
         _link(units, library, folder, compiler, flags)
@@ -152,10 +154,19 @@ def _export_folder(path: Path) -> Path:
     return root
 
 
-def _refuse_engine(root: Path, flags: Sequence[str]) -> None:
-    macros = dict(
-        re.findall(r"^[ \t]*#[ \t]*define[ \t]+(EI_CLASSIFIER_\w+)[ \t]+(\S+)", _text(root / _METADATA), re.M)
-    )
+def _macros(root: Path) -> dict[str, str]:
+    """The macros of the model whose value is one word."""
+    define = r"^[ \t]*#[ \t]*define[ \t]+(EI_CLASSIFIER_\w+)[ \t]+(\S+)"
+    return dict(re.findall(define, _text(root / _METADATA), re.M))
+
+
+def _model_flags(macros: Mapping[str, str]) -> tuple[str, ...]:
+    """What .eim of such a model are built with: SSD networks end in an operator that is not among the standard ones."""
+    last_layer = macros.get("EI_CLASSIFIER_OBJECT_DETECTION_LAST_LAYER")
+    return ("-DEI_CLASSIFIER_ENABLE_DETECTION_POSTPROCESS_OP=1",) if last_layer == _SSD else ()
+
+
+def _refuse_engine(root: Path, macros: Mapping[str, str], flags: Sequence[str]) -> None:
     full_by_flag = any(re.fullmatch(r"-DEI_CLASSIFIER_USE_FULL_TFLITE(=1)?", flag) for flag in flags)
     if macros.get("EI_CLASSIFIER_COMPILED") == "1" and full_by_flag:
         raise InvalidModelError(
@@ -291,7 +302,7 @@ def _link(units: Sequence[_Unit], library: Path, folder: Path, compiler: Sequenc
     listing = folder / "objects.rsp"
     listing.write_text("\n".join(_quoted(unit.object) for unit in units) + "\n", "utf-8")
     try:
-        _run([*compiler, *flags, *options, f"@{listing}", "-o", str(stage), "-lm"], library.name)
+        _run([*compiler, *flags, *options, f"@{listing}", "-o", str(stage), "-lm", "-pthread"], library.name)
         try:
             stage.replace(library)
         except OSError as error:

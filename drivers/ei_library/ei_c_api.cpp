@@ -13,9 +13,9 @@
 #include <vector>
 
 #if defined(_WIN32)
-#define EXPORT extern "C" __declspec(dllexport)
+#define AI_RUNNER_EI_EXPORT extern "C" __declspec(dllexport)
 #else
-#define EXPORT extern "C" __attribute__((visibility("default")))
+#define AI_RUNNER_EI_EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
 namespace ai_runner_ei {
@@ -32,13 +32,24 @@ bool initialised = false;
 ei_impulse_result_t result;
 std::vector<Entry> entries[3]; // by AI_RUNNER_EI_BOUNDING_BOXES, _VISUAL_ANOMALY_GRID, _OBJECT_TRACKING
 std::string description;
+// Where the SDK was configured to have classification values behind a pointer, it is for the application to give it.
+std::vector<ei_impulse_result_classification_t> classification_storage;
 #if EI_CLASSIFIER_FREEFORM_OUTPUT
 std::vector<ei::matrix_t> freeform;
 #endif
 
+template <class Result> void place_classification(Result &target)
+{
+    if constexpr (std::is_pointer<decltype(target.classification)>::value) {
+        classification_storage.assign(labels_count + 1, ei_impulse_result_classification_t());
+        target.classification = classification_storage.data();
+    }
+}
+
 void forget_results()
 {
     std::memset(static_cast<void *>(&result), 0, sizeof(result));
+    place_classification(result);
     for (auto &list : entries) {
         list.clear();
     }
@@ -236,17 +247,17 @@ template <class Body> int32_t guarded(Body body)
 
 // -- the interface ----------------------------------------------------------------------------------------------------
 
-EXPORT uint32_t ai_runner_ei_abi(void)
+AI_RUNNER_EI_EXPORT uint32_t ai_runner_ei_abi(void)
 {
     return AI_RUNNER_EI_ABI;
 }
 
-EXPORT int32_t ai_runner_ei_init(void)
+AI_RUNNER_EI_EXPORT int32_t ai_runner_ei_init(void)
 {
     return guarded([] { return initialised ? 0 : start(); });
 }
 
-EXPORT int32_t ai_runner_ei_reset(void)
+AI_RUNNER_EI_EXPORT int32_t ai_runner_ei_reset(void)
 {
     return guarded([] {
         stop();
@@ -254,7 +265,7 @@ EXPORT int32_t ai_runner_ei_reset(void)
     });
 }
 
-EXPORT int32_t ai_runner_ei_deinit(void)
+AI_RUNNER_EI_EXPORT int32_t ai_runner_ei_deinit(void)
 {
     return guarded([] {
         stop();
@@ -262,7 +273,7 @@ EXPORT int32_t ai_runner_ei_deinit(void)
     });
 }
 
-EXPORT const char *ai_runner_ei_hello(void)
+AI_RUNNER_EI_EXPORT const char *ai_runner_ei_hello(void)
 {
     const int32_t status = guarded([] {
         description = Object()
@@ -276,7 +287,7 @@ EXPORT const char *ai_runner_ei_hello(void)
     return status == 0 ? description.c_str() : nullptr;
 }
 
-EXPORT int32_t ai_runner_ei_run(const float *features, uint64_t count, uint32_t flags, float *classification,
+AI_RUNNER_EI_EXPORT int32_t ai_runner_ei_run(const float *features, uint64_t count, uint32_t flags, float *classification,
                                 ai_runner_ei_summary *summary)
 {
     if (!features || !summary) {
@@ -302,7 +313,7 @@ EXPORT int32_t ai_runner_ei_run(const float *features, uint64_t count, uint32_t 
     });
 }
 
-EXPORT int32_t ai_runner_ei_boxes(uint32_t list, ai_runner_ei_box *boxes, uint32_t capacity)
+AI_RUNNER_EI_EXPORT int32_t ai_runner_ei_boxes(uint32_t list, ai_runner_ei_box *boxes, uint32_t capacity)
 {
     if (list > AI_RUNNER_EI_OBJECT_TRACKING || (!boxes && capacity)) {
         return AI_RUNNER_EI_E_ARGUMENT;
@@ -314,7 +325,7 @@ EXPORT int32_t ai_runner_ei_boxes(uint32_t list, ai_runner_ei_box *boxes, uint32
     return (int32_t)copied;
 }
 
-EXPORT int32_t ai_runner_ei_traces(ai_runner_ei_trace *traces, uint32_t capacity)
+AI_RUNNER_EI_EXPORT int32_t ai_runner_ei_traces(ai_runner_ei_trace *traces, uint32_t capacity)
 {
     const auto &list = entries[AI_RUNNER_EI_OBJECT_TRACKING];
     if (!traces && capacity) {
@@ -327,12 +338,12 @@ EXPORT int32_t ai_runner_ei_traces(ai_runner_ei_trace *traces, uint32_t capacity
     return (int32_t)copied;
 }
 
-EXPORT const char *ai_runner_ei_box_label(uint32_t list, uint32_t index)
+AI_RUNNER_EI_EXPORT const char *ai_runner_ei_box_label(uint32_t list, uint32_t index)
 {
     return list <= AI_RUNNER_EI_OBJECT_TRACKING && index < entries[list].size() ? entries[list][index].text : nullptr;
 }
 
-EXPORT int32_t ai_runner_ei_freeform_count(void)
+AI_RUNNER_EI_EXPORT int32_t ai_runner_ei_freeform_count(void)
 {
 #if EI_CLASSIFIER_FREEFORM_OUTPUT
     return (int32_t)impulse().freeform_outputs_size;
@@ -341,7 +352,7 @@ EXPORT int32_t ai_runner_ei_freeform_count(void)
 #endif
 }
 
-EXPORT uint64_t ai_runner_ei_freeform_size(uint32_t index)
+AI_RUNNER_EI_EXPORT uint64_t ai_runner_ei_freeform_size(uint32_t index)
 {
 #if EI_CLASSIFIER_FREEFORM_OUTPUT
     return index < (uint32_t)impulse().freeform_outputs_size ? impulse().freeform_outputs[index] : 0;
@@ -351,7 +362,7 @@ EXPORT uint64_t ai_runner_ei_freeform_size(uint32_t index)
 #endif
 }
 
-EXPORT int32_t ai_runner_ei_freeform(uint32_t index, float *values, uint64_t count)
+AI_RUNNER_EI_EXPORT int32_t ai_runner_ei_freeform(uint32_t index, float *values, uint64_t count)
 {
 #if EI_CLASSIFIER_FREEFORM_OUTPUT
     if (!values || index >= freeform.size()) {
@@ -368,7 +379,7 @@ EXPORT int32_t ai_runner_ei_freeform(uint32_t index, float *values, uint64_t cou
 #endif
 }
 
-EXPORT int32_t ai_runner_ei_set_threshold(uint32_t block, const char *name, float value)
+AI_RUNNER_EI_EXPORT int32_t ai_runner_ei_set_threshold(uint32_t block, const char *name, float value)
 {
     if (!name || !std::isfinite(value)) {
         return AI_RUNNER_EI_E_ARGUMENT;

@@ -2,7 +2,7 @@
  *
  * The SDK defines its functions and the model in headers: whatever includes this has to be the only translation unit
  * of the library that does. Differences are asked of the compiler: members by templates, files by __has_include,
- * macros by #if. Any SDK with `ei_default_impulse` and learning blocks will do.
+ * macros by #if. Any SDK with `ei_default_impulse` will do.
  */
 
 #ifndef AI_RUNNER_EI_SDK_HPP
@@ -28,6 +28,9 @@
 #endif
 #if !defined(EI_CLASSIFIER_CALIBRATION_ENABLED)
 #define EI_CLASSIFIER_CALIBRATION_ENABLED 0
+#endif
+#if !defined(EI_CLASSIFIER_HAS_ANOMALY)
+#define EI_CLASSIFIER_HAS_ANOMALY 0
 #endif
 #if !defined(EI_CLASSIFIER_HAS_VISUAL_ANOMALY)
 #define EI_CLASSIFIER_HAS_VISUAL_ANOMALY 0
@@ -56,6 +59,7 @@ AI_RUNNER_EI_ASKS_FOR(postprocessing_us)
 AI_RUNNER_EI_ASKS_FOR(type)
 AI_RUNNER_EI_ASKS_FOR(classification_mode)
 AI_RUNNER_EI_ASKS_FOR(threshold)
+AI_RUNNER_EI_ASKS_FOR(anomaly_threshold)
 AI_RUNNER_EI_ASKS_FOR(value)
 
 #undef AI_RUNNER_EI_ASKS_FOR

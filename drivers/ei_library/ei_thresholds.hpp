@@ -53,7 +53,18 @@ template <class Config> void add_tracking_thresholds(uint32_t block, Config *con
 }
 #endif
 
-// Calls of SDK functions that not every SDK declares depend on `Block`, and so are looked up where they are made.
+// The functions of SDKs of 2025. Calls with an argument that depends on a template are looked up where that is used, so
+// that SDKs without the functions compile too.
+template <class Block, class = void> struct has_threshold_functions : std::false_type {};
+template <class Block>
+struct has_threshold_functions<
+    Block, std::void_t<decltype(get_threshold_postprocessing((std::string *)nullptr, (std::string *)nullptr,
+                                                             std::declval<Block &>().config,
+                                                             std::declval<Block &>().type, (float *)nullptr)),
+                       decltype(set_threshold_postprocessing(std::declval<Block &>().block_id,
+                                                             std::declval<Block &>().config,
+                                                             std::declval<Block &>().type, 0.0f))>> : std::true_type {};
+
 template <class Block> void add_postprocessing_thresholds(const Block &block, Thresholds &found)
 {
     const uint32_t id = block.block_id;
@@ -70,7 +81,7 @@ template <class Block> void add_postprocessing_thresholds(const Block &block, Th
                          }});
     }
 #else
-    if constexpr (has_type<Block>::value) {
+    if constexpr (has_threshold_functions<Block>::value) {
         std::string type, name;
         float value = 0.0f;
         if (get_threshold_postprocessing(&type, &name, block.config, block.type, &value) == EI_IMPULSE_OK) {
@@ -93,9 +104,9 @@ template <class Block> void add_postprocessing_thresholds(const Block &block, Th
 // SDKs of 2024 and early 2025 keep thresholds in the learning blocks, whose settings begin alike.
 template <class Graph, class Gmm, class Block> void add_learning_thresholds(const Block &block, Thresholds &found)
 {
-    if constexpr (has_classification_mode<Graph>::value && has_threshold<Graph>::value) {
+    if constexpr (has_classification_mode<Graph>::value && has_threshold<Graph>::value &&
+                  has_anomaly_threshold<Gmm>::value) {
         auto *graph = (Graph *)block.config;
-        auto *gmm = (Gmm *)block.config;
         const int mode = graph ? graph->classification_mode : 0;
         if (mode == EI_CLASSIFIER_CLASSIFICATION_MODE_OBJECT_DETECTION) {
             found.push_back({block.blockId, "object_detection", "min_score", graph->threshold, [graph](float v) {
@@ -103,12 +114,16 @@ template <class Graph, class Gmm, class Block> void add_learning_thresholds(cons
                                  return 0;
                              }});
         }
-        else if (mode == EI_CLASSIFIER_CLASSIFICATION_MODE_VISUAL_ANOMALY) {
+#if EI_CLASSIFIER_HAS_VISUAL_ANOMALY && EI_CLASSIFIER_HAS_ANOMALY == 3
+        // The network before it, which extracts features, has the same mode.
+        if (mode == EI_CLASSIFIER_CLASSIFICATION_MODE_VISUAL_ANOMALY && block.infer_fn == &run_gmm_anomaly) {
+            auto *gmm = (Gmm *)block.config;
             found.push_back({block.blockId, "anomaly_gmm", "min_anomaly_score", gmm->anomaly_threshold, [gmm](float v) {
                                  gmm->anomaly_threshold = v;
                                  return 0;
                              }});
         }
+#endif
     }
 }
 #endif

@@ -38,6 +38,16 @@ def test_c_and_cpp_files_get_the_same_macros(stub_export: Export, tmp_path: Path
     assert (build.sources, build.compiled) == (4, 4)
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("tracking", "1"), ("fomo", "0")])
+def test_ssd_networks_get_their_last_operator(kind: str, expected: str, stub_export: Export, tmp_path: Path) -> None:
+    export = stub_export(kind)
+    source = export / "tflite-model" / "tflite_learn.cpp"
+    source.write_text(
+        f"#if EI_CLASSIFIER_ENABLE_DETECTION_POSTPROCESS_OP != {expected}\n#error\n#endif\n" + source.read_text()
+    )
+    assert compile_export(export, tmp_path / "model.so", **FAST).compiled == 4
+
+
 def test_only_changes_are_compiled_again(stub_export: Export, tmp_path: Path) -> None:
     export, out, objects = stub_export(), tmp_path / "model.so", tmp_path / "objects"
     assert compile_export(export, out, objects=objects, **FAST).compiled == 4

@@ -9,10 +9,13 @@
 
 #if EI_CLASSIFIER_OBJECT_DETECTION
 #define STUB_MODE EI_CLASSIFIER_MODE_OBJECT_DETECTION
+#define STUB_CLASSIFICATION_MODE EI_CLASSIFIER_CLASSIFICATION_MODE_OBJECT_DETECTION
 #elif EI_CLASSIFIER_HAS_VISUAL_ANOMALY
 #define STUB_MODE EI_CLASSIFIER_MODE_VISUAL_ANOMALY
+#define STUB_CLASSIFICATION_MODE EI_CLASSIFIER_CLASSIFICATION_MODE_VISUAL_ANOMALY
 #else
 #define STUB_MODE EI_CLASSIFIER_MODE_CLASSIFICATION
+#define STUB_CLASSIFICATION_MODE 1
 #endif
 #if EI_CLASSIFIER_FREEFORM_OUTPUT
 #define STUB_FREEFORM_OUTPUTS 2
@@ -34,7 +37,7 @@ ei_model_dsp_t ei_dsp_blocks[1] = {
 ei_learning_block_config_tflite_graph_t ei_learning_block_config_4 = {
     1,
 #if STUB_SDK == 2024
-    EI_CLASSIFIER_OBJECT_DETECTION ? EI_CLASSIFIER_CLASSIFICATION_MODE_OBJECT_DETECTION : 1,
+    STUB_CLASSIFICATION_MODE,
 #endif
     4,
 #if STUB_SDK == 2024
@@ -48,9 +51,9 @@ ei_learning_block_config_anomaly_gmm_t ei_learning_block_config_6 = {
 };
 #endif
 const ei_learning_block_t ei_learning_blocks[] = {
-    {4, &ei_learning_block_config_4},
+    {4, &run_nn_inference, &ei_learning_block_config_4},
 #if STUB_SDK == 2024 && EI_CLASSIFIER_HAS_VISUAL_ANOMALY
-    {6, &ei_learning_block_config_6},
+    {6, &run_gmm_anomaly, &ei_learning_block_config_6},
 #endif
 };
 

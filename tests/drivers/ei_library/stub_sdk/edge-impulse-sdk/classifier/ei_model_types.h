@@ -55,6 +55,7 @@ typedef struct {
 
 typedef struct {
     uint32_t blockId;
+    EI_IMPULSE_ERROR (*infer_fn)(void *config);
     void *config;
 } ei_learning_block_t;
 

@@ -22,6 +22,18 @@ static int extract_image_features(ei::signal_t *, ei::matrix_t *, void *, const 
     return 0;
 }
 
+static EI_IMPULSE_ERROR run_nn_inference(void *)
+{
+    return EI_IMPULSE_OK;
+}
+
+#if EI_CLASSIFIER_HAS_ANOMALY
+__attribute__((unused)) static EI_IMPULSE_ERROR run_gmm_anomaly(void *)
+{
+    return EI_IMPULSE_OK;
+}
+#endif
+
 #include "model-parameters/model_variables.h"
 #include "tflite-model/tflite_learn.h"
 
