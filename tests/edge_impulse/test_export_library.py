@@ -38,13 +38,15 @@ def test_c_and_cpp_files_get_the_same_macros(stub_export: Export, tmp_path: Path
     assert (build.sources, build.compiled) == (4, 4)
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("tracking", "1"), ("fomo", "0")])
-def test_ssd_networks_get_their_last_operator(kind: str, expected: str, stub_export: Export, tmp_path: Path) -> None:
-    export = stub_export(kind)
+@pytest.mark.parametrize(("layer", "expected"), [("SSD", "1"), ("FOMO", "0")])
+def test_ssd_networks_get_their_last_operator(layer: str, expected: str, stub_export: Export, tmp_path: Path) -> None:
+    export = stub_export()
+    metadata = export / METADATA
+    line = f"#define EI_CLASSIFIER_OBJECT_DETECTION_LAST_LAYER EI_CLASSIFIER_LAST_LAYER_{layer}\n"
+    metadata.write_text(metadata.read_text() + line)
     source = export / "tflite-model" / "tflite_learn.cpp"
-    source.write_text(
-        f"#if EI_CLASSIFIER_ENABLE_DETECTION_POSTPROCESS_OP != {expected}\n#error\n#endif\n" + source.read_text()
-    )
+    condition = f"EI_CLASSIFIER_ENABLE_DETECTION_POSTPROCESS_OP != {expected}"
+    source.write_text(f"#if {condition}\n#error\n#endif\n" + source.read_text())
     assert compile_export(export, tmp_path / "model.so", **FAST).compiled == 4
 
 
