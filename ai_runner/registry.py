@@ -153,7 +153,7 @@ def _replaying_driver(descriptor: Descriptor, keywords: dict[str, Any]) -> Drive
     cls = None if recorded.scheme == "replay" else driver_class(recorded.scheme)
     if cls is None or not issubclass(cls, WireDriver):
         raise CassetteError(f"{descriptor}: was recorded from {recorded}, which has no wire")
-    player = Player(cls.recorded_peer(cassette.pieces), cassette.line, at_recorded_speed)
+    player = Player(cls.recorded_peer(cassette.pieces), cassette.line, at_recorded_speed, cassette.lost)
     return cls(replace(recorded, text=str(descriptor)), transport=player, **keywords)
 
 

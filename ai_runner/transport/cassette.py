@@ -21,7 +21,7 @@ PIECE_BYTES = 1 << 16
 _MAX_LINE = 1 << 18
 _MAX_DATA = 1 << 28
 _MAX_PIECES = 1 << 22
-_MAX_TEXT = 4096
+MAX_TEXT = 4096
 _MAX_TIME = 1e9  # s
 _BAUDRATES = range(1, 1 << 31)
 
@@ -37,6 +37,7 @@ class Kind(Enum):
     RATE_SET = "baud"
     WRITTEN = ">"
     READ = "<"
+    LOST = "lost"
     CLOSED = "close"
     END = "end"
 
@@ -49,11 +50,13 @@ class Piece:
         time: s since the recording began.
         written: by the host; else read by it.
         data: at least one byte.
+        begins: first of a line that was opened after another one was lost.
     """
 
     time: float
     written: bool
     data: bytes
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,16 @@ class Cassette:
     Attributes:
         descriptor: of what was recorded.
         line: what the transport said of itself, one line.
-        pieces: of the line that was opened last: the ones before it led nowhere.
+        pieces: of the line that was opened last, and of those before it that were lost: others led nowhere.
         complete: it was ended properly; False after a crash, and then the pieces are those that had been written.
+        lost: what was said when the last line was lost; '' where it was not.
     """
 
     descriptor: str
     line: str
     pieces: tuple[Piece, ...]
     complete: bool
+    lost: str = ""
 
 
 def header_line(descriptor: str) -> str:
@@ -112,18 +117,22 @@ class _Reader:
     def read(self) -> Cassette:
         lines = self._lines()
         descriptor = self._header(next(lines, None))
-        line, complete, opened = "", False, False
+        line, lost, complete, opened, begins = "", "", False, False, False
         pieces: list[Piece] = []
         for fields in lines:
             if complete:
                 raise self._wrong("goes on after its end")
             kind, value = self._event(fields)
             if kind is Kind.OPENED:
-                line, pieces, opened = self._text(value), [], True
+                line, opened, begins = self._text(value), True, bool(lost)
+                pieces, lost = pieces if lost else [], ""
+            elif kind is Kind.LOST:
+                lost = self._text(value) or "the line was lost"
             elif kind in (Kind.WRITTEN, Kind.READ):
                 if not opened:
                     raise self._wrong("bytes before a line is opened")
-                pieces.append(Piece(self._time, kind is Kind.WRITTEN, self._data(value)))
+                pieces.append(Piece(self._time, kind is Kind.WRITTEN, self._data(value), begins))
+                begins = False
                 if len(pieces) > _MAX_PIECES:
                     raise self._wrong(f"more than {_MAX_PIECES} pieces")
             elif kind is Kind.RATE_SET and not (type(value) is int and value in _BAUDRATES):
@@ -133,7 +142,7 @@ class _Reader:
             raise CassetteError(
                 f"{self._name}: nothing was recorded", hint="the line could not be opened: record again"
             )
-        return Cassette(descriptor, line, tuple(pieces), complete)
+        return Cassette(descriptor, line, tuple(pieces), complete, lost)
 
     def _lines(self) -> Iterator[Any]:
         while text := self._file.readline(_MAX_LINE + 1):
@@ -170,8 +179,8 @@ class _Reader:
             raise self._wrong(f"of unknown kind {str(fields[1])[:40]!r}") from None
 
     def _text(self, value: Any) -> str:
-        if not isinstance(value, str) or len(value) > _MAX_TEXT:
-            raise self._wrong(f"no text of at most {_MAX_TEXT} characters where one belongs")
+        if not isinstance(value, str) or len(value) > MAX_TEXT:
+            raise self._wrong(f"no text of at most {MAX_TEXT} characters where one belongs")
         return value
 
     def _data(self, value: Any) -> bytes:

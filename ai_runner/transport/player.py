@@ -32,6 +32,11 @@ class RecordedPeer(ABC):
         """What it says before anything is written: s after the line was opened, and bytes."""
         return ()
 
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to be heard or said: what became of the line then becomes of it now. False if unknown."""
+        return False
+
     @abstractmethod
     def answer(self, data: bytes) -> Iterable[tuple[float, bytes]]:
         """What it says to `data`, in order: s after the last byte of what it answers, and bytes.
@@ -51,6 +56,10 @@ class ExactPeer(RecordedPeer):
 
     def greeting(self) -> Iterable[tuple[float, bytes]]:
         return self._answers(0.0)
+
+    @property
+    def finished(self) -> bool:
+        return not self._rest
 
     def answer(self, data: bytes) -> Iterable[tuple[float, bytes]]:
         said: list[tuple[float, bytes]] = []
@@ -106,11 +115,14 @@ class Player(Transport):
         peer: the other end.
         line: what the recorded transport said of itself.
         recorded_speed: wait as long as the recording did; else not at all.
+        lost: what was said when the recorded line was lost, which then happens at the same place; '' where it was not.
 
     It has no baud rate: whichever is tried, what was recorded is what comes.
     """
 
-    def __init__(self, peer: RecordedPeer, line: str, recorded_speed: bool = False) -> None:
+    def __init__(self, peer: RecordedPeer, line: str, recorded_speed: bool = False, lost: str = "") -> None:
+        self._lost = lost
+        self._gone = False
         self._peer = peer
         self._line = line
         self._recorded_speed = recorded_speed
@@ -121,6 +133,8 @@ class Player(Transport):
     def read(self, max_bytes: int, deadline: Deadline) -> bytes:
         remaining = deadline.remaining()
         due = self._coming[0][0] if self._coming else None
+        if due is None and self._lost and self._peer.finished:
+            raise self._loss()
         if due is None or (remaining is not None and due > self._clock.now + remaining):
             if remaining is None:
                 raise LinkLostError(f"{self.describe()}: nothing more was recorded")
@@ -139,6 +153,8 @@ class Player(Transport):
         return bytes(taken)
 
     def write(self, data: bytes, deadline: Deadline) -> None:
+        if self._gone:
+            raise self._loss()
         self._say(self._peer.answer(bytes(data)))
 
     def close(self) -> None:
@@ -149,6 +165,10 @@ class Player(Transport):
 
     def deadline(self, seconds: float | None) -> Deadline:
         return Deadline(seconds, self._clock)
+
+    def _loss(self) -> LinkLostError:
+        self._gone = True
+        return LinkLostError(self._lost, hint="so it happened when it was recorded", retryable=True)
 
     def _say(self, answers: Iterable[tuple[float, bytes]]) -> None:
         earliest = self._coming[-1][0] if self._coming else self._clock.now

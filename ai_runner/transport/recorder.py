@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import IO
 
 from ai_runner.deadline import Deadline
-from ai_runner.errors import InvalidParamError
+from ai_runner.errors import InvalidParamError, LinkLostError
 from ai_runner.transport import Transport
-from ai_runner.transport.cassette import PIECE_BYTES, Kind, event_line, header_line
+from ai_runner.transport.cassette import MAX_TEXT, PIECE_BYTES, Kind, event_line, header_line
 
 
 class Recording:
@@ -104,9 +104,14 @@ class _RecordedTransport(Transport):
         self._transport = transport
         self._recording = recording
         self._closed = False
+        self._lost = False
 
     def read(self, max_bytes: int, deadline: Deadline) -> bytes:
-        data = self._transport.read(max_bytes, deadline)
+        try:
+            data = self._transport.read(max_bytes, deadline)
+        except LinkLostError as error:
+            self._lose(error)
+            raise
         if data:
             self._recording.note(Kind.READ, data)
         return data
@@ -115,7 +120,16 @@ class _RecordedTransport(Transport):
         # Before an answer can come, and also where the line takes only a part of it.
         if data:
             self._recording.note(Kind.WRITTEN, bytes(data))
-        self._transport.write(data, deadline)
+        try:
+            self._transport.write(data, deadline)
+        except LinkLostError as error:
+            self._lose(error)
+            raise
+
+    def _lose(self, error: LinkLostError) -> None:
+        if not self._lost:
+            self._lost = True
+            self._recording.note(Kind.LOST, error.message[:MAX_TEXT])
 
     def close(self) -> None:
         self._transport.close()

@@ -30,6 +30,11 @@ class HostPackets:
         self._received = bytearray()
         self._stream = bytearray()
 
+    @property
+    def partial(self) -> bool:
+        """True while a message or a packet is not whole."""
+        return bool(self._received or self._stream)
+
     def clear(self) -> None:
         """Forgets a message that is not whole, and a packet."""
         self._received.clear()

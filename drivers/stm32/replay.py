@@ -52,9 +52,11 @@ class Step:
 
 @dataclass(slots=True)
 class Exchange:
-    """A command: the request, then the data and acks that belong to it."""
+    """A command: the request, then the data and acks that belong to it; `cut` where the line was lost within a message
+    of the host."""
 
     steps: list[Step]
+    cut: bool = False
 
 
 class Conversation:
@@ -79,10 +81,19 @@ class Conversation:
         self._open: Exchange | None = None
         self._reqid = 0
         for piece in pieces:
+            if piece.begins:
+                self._cut()
             if piece.written:
                 self._host(piece)
             else:
                 self._board(piece)
+        self._cut()
+
+    def _cut(self) -> None:
+        """The line ends here."""
+        if self._open is not None:
+            self._open.cut = self._packets.partial
+        self._reader, self._recent, self._open = None, b"", None
 
     def _host(self, piece: Piece) -> None:
         if self._reader is None:
@@ -201,13 +212,18 @@ class RecordedBoard(RecordedPeer):
         self._sync_reply = told.sync_reply
         self._packets = HostPackets(told.header_bytes)
         self._decoder = HostDecoder(told.family)
-        self._descriptions = [e for e in told.exchanges if _describes(e.steps[0].heard)]
-        self._commands = deque(e for e in told.exchanges if not _describes(e.steps[0].heard))
+        self._exchanges = told.exchanges
+        self._next = 0
         self._count = 0
         self._command = ""
         self._steps: deque[Step] = deque()
+        self._is_cut = False
         self._reqid = 0
         self._probing = True
+
+    @property
+    def finished(self) -> bool:
+        return self._next == len(self._exchanges) and not self._steps and not self._probing
 
     def answer(self, data: bytes) -> Iterator[tuple[float, bytes]]:
         for message in self._packets.feed(data):
@@ -220,6 +236,8 @@ class RecordedBoard(RecordedPeer):
         if heard.kind == "request":
             return self._reply_to_request(heard)
         if self._probing:
+            return iter(())
+        if not self._steps and self._is_cut:
             return iter(())
         if not self._steps:
             raise ReplayMismatchError(f"{self._place()}: {heard} comes, recorded was nothing more of it")
@@ -237,21 +255,35 @@ class RecordedBoard(RecordedPeer):
         self._probing, self._command = False, str(heard)
         if self._steps:
             raise ReplayMismatchError(f"{self._place()}: {heard} comes, recorded was {self._steps[0].heard}")
-        first, *later = self._exchange(heard).steps
-        self._steps = deque(later)
+        exchange = self._exchange(heard)
+        first, *later = exchange.steps
+        self._steps, self._is_cut = deque(later), exchange.cut
         return self._say(first.answers)
 
     def _exchange(self, heard: HostMessage) -> Exchange:
         if _describes(heard):
-            for exchange in self._descriptions:
-                if not heard.difference(exchange.steps[0].heard):
-                    return exchange
-            raise ReplayMismatchError(f"{heard} was not asked")
+            return self._description(heard)
         self._count += 1
-        if not self._commands:
-            raise ReplayMismatchError(f"{self._place()}: {heard} comes, and the recording has ended before")
-        self._compare(heard, self._commands[0].steps[0].heard)
-        return self._commands.popleft()
+        for place, exchange in enumerate(self._exchanges[self._next :], self._next + 1):
+            if not _describes(exchange.steps[0].heard):
+                self._compare(heard, exchange.steps[0].heard)
+                self._next = place
+                return exchange
+        raise ReplayMismatchError(f"{self._place()}: {heard} comes, and the recording has ended before")
+
+    def _description(self, heard: HostMessage) -> Exchange:
+        """The one that comes next, which may have been left unanswered; else any that was answered."""
+        for place, exchange in enumerate(self._exchanges[self._next :], self._next + 1):
+            recorded = exchange.steps[0].heard
+            if not _describes(recorded):
+                break
+            if not heard.difference(recorded):
+                self._next = place
+                return exchange
+        equal = [exchange for exchange in self._exchanges if not heard.difference(exchange.steps[0].heard)]
+        if not equal:
+            raise ReplayMismatchError(f"{heard} was not asked")
+        return next((exchange for exchange in equal if exchange.steps[0].answers), equal[0])
 
     def _compare(self, heard: HostMessage, recorded: HostMessage) -> None:
         difference = heard.difference(recorded)

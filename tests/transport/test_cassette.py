@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_runner.errors import InvalidParamError
+from ai_runner.errors import InvalidParamError, LinkLostError
 from ai_runner.transport.cassette import SCHEMA, Cassette, CassetteError, Kind, event_line, header_line, read_cassette
 from ai_runner.transport.memory import memory_pair
 from ai_runner.transport.recorder import Recording
@@ -157,3 +157,27 @@ def test_garbage_is_a_cassette_or_a_typed_error(data: bytes, place: int, cut: in
         except CassetteError:
             continue
         assert isinstance(cassette, Cassette)
+
+
+def test_a_line_that_was_lost_is_kept_and_goes_on_with_the_next_one(tmp_path: Path) -> None:
+    recording = Recording(tmp_path / "a", "serial")
+    for data, last in ((b"nobody", False), (b"first", True), (b"second", True)):
+        host, device = memory_pair()
+        line = recording.wrap(host)
+        line.write(data, line.deadline(1))
+        if last:
+            device.close()
+            for _ in range(2):  # said once
+                with pytest.raises(LinkLostError):
+                    line.write(b"?", line.deadline(1))
+                with pytest.raises(LinkLostError):
+                    line.read(1, line.deadline(1))
+        line.close()
+    recording.finish()
+    cassette = read_cassette(tmp_path / "a")
+    assert [(piece.data, piece.begins) for piece in cassette.pieces if piece.data != b"?"] == [
+        (b"first", False),
+        (b"second", True),
+    ]
+    assert "closed" in cassette.lost
+    assert (tmp_path / "a").read_text().count('"lost"') == 2

@@ -86,3 +86,17 @@ def test_waiting_for_ever_for_nothing_ends() -> None:
     assert line.baudrate is None
     line.close()
     line.close()
+
+
+def test_a_lost_line_is_lost_when_everything_has_been_said() -> None:
+    line = Player(ExactPeer(PIECES), "COM3 at 9600 Bd", lost="COM3 is gone")
+    assert line.read(99, line.deadline(1)) == b"hello"
+    assert line.read(99, line.deadline(1)) == b""
+    line.write(b"question", line.deadline(1))
+    assert line.read(99, line.deadline(1)) == b"answer"
+    line.write(b"bye", line.deadline(1))
+    for _ in range(2):
+        with pytest.raises(LinkLostError, match="COM3 is gone"):
+            line.read(99, line.deadline(1))
+        with pytest.raises(LinkLostError, match="COM3 is gone"):
+            line.write(b"more", line.deadline(1))
