@@ -279,7 +279,7 @@ class Line:
             return LinkLostError(
                 f"{self.address}: cannot be reached: {reason}",
                 hint="check the address and the network",
-                retryable=True,
+                retryable="CERTIFICATE" not in reason,
             )
         if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in reason and "closed" not in reason:
             return InvalidMsgError(f"{self.address}: no valid HTTP: {reason}")

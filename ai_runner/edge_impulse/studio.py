@@ -220,7 +220,9 @@ class Studio:
         if answer.get("hasDeployment") is not True:
             return None
         if isinstance(version, bool) or not isinstance(version, int) or version < 0:
-            raise InvalidMsgError(f"{self._line.address}: the deployment's version is {self._line.shown(repr(version))}")
+            raise InvalidMsgError(
+                f"{self._line.address}: the deployment's version is {self._line.shown(repr(version))}"
+            )
         return version
 
     def _build(self, wanted: Wanted) -> int:
