@@ -230,9 +230,10 @@ def twice_and_next(inputs: Sequence[Array]) -> Sequence[Array]:
     return [2 * features[:, 0:3] + features[:, 1:4]]
 
 
-def ei_library(options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
+def ei_library(kind: str = "classifier", options: str = "") -> Callable[[pytest.FixtureRequest], Specimen]:
     def specimen(request: pytest.FixtureRequest) -> Specimen:
-        return Specimen(f"ei:{request.getfixturevalue('stub_library')()}{options}", expected=twice_and_next)
+        path = request.getfixturevalue("stub_library")(kind)
+        return Specimen(f"ei:{path}{options}", expected=twice_and_next if kind == "classifier" else None)
 
     return specimen
 
@@ -253,7 +254,9 @@ SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "c-model-stai": c_model("st-ai"),
     "c-model-isolated": c_model("st-ai", "?isolate=process"),
     "ei": ei_library(),
-    "ei-isolated": ei_library("?isolate=process"),
+    "ei-isolated": ei_library(options="?isolate=process"),
+    "ei-detector": ei_library("fomo"),
+    "ei-detector-isolated": ei_library("fomo", "?isolate=process"),
     "serial": board(),
     "serial-large-packets": board(large_packet=4094),
     "serial-v3.1-1b": board(dialect="v3.1-1b"),
