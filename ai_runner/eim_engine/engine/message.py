@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isinf
 from typing import Any
 
 from ai_runner.eim_engine.engine.framing import MAX_BUFFER
@@ -54,6 +55,8 @@ def _line(reply: Mapping[str, Any]) -> bytes:
 def _first_of_equal_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for key, value in pairs:
+        if type(value) is float and isinf(value):
+            raise ValueError(f"{key} is beyond what a double holds")
         members.setdefault(key, value)
     return members
 

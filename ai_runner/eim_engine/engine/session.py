@@ -118,6 +118,7 @@ class Session:
         try:
             for elements in (self._impulse.features_count, *outputs):
                 self._shared.append(SharedMemory(elements))
+                self._shared[-1].create()
         except OSError as error:
             self.close()
             self._shared.clear()
@@ -156,7 +157,7 @@ class Session:
             raise Refusal(f"Missing 'elements' in '{name}'")
         expected = self._expected(key)
         if elements != expected:
-            raise Refusal(f"Invalid value for '{name}.elements', expected {expected}, but got {elements}")
+            raise Refusal(f"Invalid value for '{name}.elements', expected {expected}, but got {int(elements)}")
         return self._run(key, shared_features(self._shared[0].buffer, expected), message, timing, shared=True)
 
     def _expected(self, key: str) -> int:

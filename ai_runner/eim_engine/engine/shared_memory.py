@@ -12,26 +12,35 @@ _ITEM_BYTES = 4
 
 
 class SharedMemory:
-    """A new POSIX shared memory object for `elements` float32 values, all 0.
+    """A POSIX shared memory object for `elements` float32 values.
+
+    It has its name before it exists, so that a signal in between finds what to remove.
 
     Attributes:
         name: with its leading slash, random.
         elements: number of values.
-        buffer: the mapping, valid also after `unlink`.
-
-    Raises:
-        OSError: there is no room, or the system has no shared memory.
+        buffer: the mapping, once created; valid also after `unlink`.
     """
+
+    buffer: mmap.mmap
 
     def __init__(self, elements: int) -> None:
         self.name = f"/shm-{os.urandom(6).hex()}"
         self.elements = elements
+
+    def create(self) -> None:
+        """Makes it, all values 0.
+
+        Raises:
+            OSError: there is no room, or the system has no shared memory.
+        """
+        size = self.elements * _ITEM_BYTES
         descriptor = _posix().shm_open(self.name, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
         try:
-            os.ftruncate(descriptor, elements * _ITEM_BYTES)
+            os.ftruncate(descriptor, size)
             if hasattr(os, "posix_fallocate"):  # a full file system must show here, not as a fatal signal later
-                os.posix_fallocate(descriptor, 0, elements * _ITEM_BYTES)
-            self.buffer = mmap.mmap(descriptor, elements * _ITEM_BYTES)
+                os.posix_fallocate(descriptor, 0, size)
+            self.buffer = mmap.mmap(descriptor, size)
         except (OSError, ValueError) as error:
             self.unlink()
             raise OSError(f"{self.name}: {error}") from error
@@ -45,7 +54,7 @@ class SharedMemory:
 
     def unlink(self) -> None:
         """Removes the name; idempotent."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             _posix().shm_unlink(self.name)
 
 

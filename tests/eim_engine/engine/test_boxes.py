@@ -51,7 +51,7 @@ def test_classes_do_not_unite() -> None:
     assert labels == [("a", 0), ("b", 8)]
 
 
-@given(arrays(np.float32, (5, 6, 2), elements=st.sampled_from([0.0, 0.3, 0.7, 1.0])))
+@given(arrays(np.float32, (5, 6, 2), elements=st.sampled_from([0.0, 0.25, 0.75, 1.0])))
 def test_every_cell_over_the_threshold_is_in_a_box(scores: np.ndarray) -> None:
     boxes = bounding_boxes(scores, ["stop"], 0.5)
     for row, column in np.argwhere(scores[..., 1] >= 0.5):

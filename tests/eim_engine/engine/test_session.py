@@ -17,6 +17,7 @@ from ai_runner.eim_engine.engine.classifier import Classification, Classifier
 from ai_runner.eim_engine.engine.framing import MessageSplitter
 from ai_runner.eim_engine.engine.impulse import BOXES, CLASSIFICATION, FREEFORM, Impulse
 from ai_runner.eim_engine.engine.session import Session
+from ai_runner.eim_engine.engine.shared_memory import SharedMemory
 
 PARAMETERS: dict[str, Any] = {
     "input_features_count": 8,
@@ -165,7 +166,14 @@ def test_errors(request_text: str, error: str, talks: Any) -> None:
 
 @pytest.mark.parametrize(
     "request_text",
-    ['{"id": true}', '{"id": 1e0}', '{"id": 2147483648}', '{"id": 2, "classify": [1e999]}', '{"id": 2, "x": [NaN]}'],
+    [
+        '{"id": 2, "x": -1e999}',
+        '{"id": true}',
+        '{"id": 1e0}',
+        '{"id": 2147483648}',
+        '{"id": 2, "classify": [1e999]}',
+        '{"id": 2, "x": [NaN]}',
+    ],
 )
 def test_without_a_proper_id_or_with_improper_json_the_reply_has_none(request_text: str, talks: Any) -> None:
     assert talks().ask(request_text) == {"success": False, "error": "Missing 'id' field in message"}
@@ -230,10 +238,10 @@ def test_freeform_outputs_go_where_the_request_came_from(talks: Any) -> None:
 
 
 def test_without_shared_memory_json_remains(talks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_room(elements: int) -> None:
+    def no_room(self: SharedMemory) -> None:
         raise OSError("no room")
 
-    monkeypatch.setattr("ai_runner.eim_engine.engine.session.SharedMemory", no_room)
+    monkeypatch.setattr(SharedMemory, "create", no_room)
     talk = talks(hello=False)
     hello = talk.ask({"id": 1, "hello": 1})
     assert hello["features_shm_error"] == "no room"
