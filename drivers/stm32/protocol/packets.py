@@ -192,25 +192,30 @@ class PacketReader:
         if count > self._size:
             raise self._no_header()
         self._check(self._payload_bytes() + count, limit)
-        message = self._without_headers(first + count)
-        del received[: start + self._step]
         self._looked_at = 0
+        if start > _FEW * self._step:
+            return self._take_many_packets(first + count, start + self._step)
+        message = self._joined_packets(first + count)
+        del received[: start + self._step]
         return message
 
-    def _without_headers(self, end: int) -> bytes:
+    def _joined_packets(self, end: int) -> bytes:
         """The payload of the packets that lie before `end`."""
         received, step, size, first = self._received, self._step, self._size, self._header_bytes
         if end <= step:
             return bytes(received[first:end])
         if end <= 2 * step:
             return bytes(received[first:step] + received[step + first : end])
-        if end > _FEW * step:
-            taken = received[:end]
-            for width in range(step, size, -1):
-                del taken[::width]
-            return bytes(taken)
         view = memoryview(received)
         return b"".join([view[i : min(i + size, end)] for i in range(first, end, step)])
+
+    def _take_many_packets(self, end: int, next_packet: int) -> bytes:
+        """The same where they are many: in place, as every copy of a large tensor costs new pages of memory."""
+        payload, self._received = self._received, self._received[next_packet:]
+        del payload[end:]
+        for width in range(self._step, self._size, -1):
+            del payload[::width]
+        return bytes(payload)
 
     def _payload_bytes(self) -> int:
         return self._looked_at // self._step * self._size
