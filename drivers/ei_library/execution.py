@@ -10,8 +10,8 @@ import numpy as np
 
 from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.ei_library.library import DEBUG, LISTS, Array, Batch, Library
-from ai_runner.errors import InvalidParamError
 from ai_runner.impulse.description import stages
+from ai_runner.impulse.features import check_finite
 from ai_runner.impulse.result import MAX_BOXES
 from ai_runner.model import Mode, ModelInfo, NodeInfo
 from ai_runner.profile import NodeProfile, RunResult, TimeSource
@@ -35,7 +35,7 @@ def run(
         InvalidModelError: the library refused.
     """
     start = perf_counter()
-    refuse_infinite(features)
+    check_finite(features)
     outputs = {tensor.name: np.zeros((len(features), *tensor.sample_shape), tensor.dtype) for tensor in info.outputs}
     batch = library.batch(features, outputs, DEBUG if debug else 0)
     durations: list[float] = []
@@ -60,14 +60,6 @@ def run(
         exec_times=exec_times or durations,
         warnings=_too_many_entries(outputs, done),
     )
-
-
-def refuse_infinite(features: Array) -> None:
-    """Raises InvalidParamError for NaN and infinity, of which a quantised network makes an ordinary-looking result."""
-    if not np.isfinite(features).all():
-        raise InvalidParamError(
-            "features have to be finite", hint="a quantised network makes some ordinary-looking result of NaN"
-        )
 
 
 def finish(outputs: dict[str, Array], batch: Batch, rows: slice) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ai_runner.drivers.ei_library.execution import finish, refuse_infinite, stage_names
+from ai_runner.drivers.ei_library.execution import finish, stage_names
 from ai_runner.drivers.ei_library.library import CONTINUOUS, DEBUG, LISTS, Array, Library
 from ai_runner.errors import InvalidParamError
+from ai_runner.impulse.features import checked_features
 from ai_runner.model import ModelInfo
 
 _STAGES_OF_EIM = ("dsp", "classification", "anomaly")
@@ -60,7 +61,7 @@ def extend(library: Library, info: ModelInfo, command: Mapping[str, Any]) -> Any
 
 
 def _classify(library: Library, info: ModelInfo, count: int, command: Mapping[str, Any], flags: int) -> Any:
-    features = _checked_features(command.get("features"), count)
+    features = np.ascontiguousarray(checked_features(command.get("features"), count)).reshape(1, -1)
     outputs = {tensor.name: np.zeros((1, *tensor.sample_shape), tensor.dtype) for tensor in info.outputs}
     batch = library.batch(features, outputs, flags | (DEBUG if command.get("debug") else 0))
     library.check(batch.run(0))
@@ -97,20 +98,6 @@ def _entries(library: Library, name: str, rows: Array, count: int) -> list[dict[
         fields = dict(zip(rows.dtype.names or (), row.item(), strict=True))
         entries.append({**fields, "label": text})
     return entries
-
-
-def _checked_features(features: Any, count: int) -> Array:
-    try:
-        array = np.ascontiguousarray(np.asarray(features, np.float32)).reshape(1, -1)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidParamError(f"features are no numbers: {error}") from error
-    if array.size != count:
-        raise InvalidParamError(
-            f"{array.size} features, and the model takes {count}",
-            hint="the raw features of one window or image, or of one slice in continuous classification",
-        )
-    refuse_infinite(array)
-    return array
 
 
 def _set_threshold(library: Library, threshold: Any) -> None:

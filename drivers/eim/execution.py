@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.eim.engine import Engine
-from ai_runner.drivers.eim.features import check_finite
 from ai_runner.drivers.eim.stage_times import StageTimes
+from ai_runner.impulse.features import check_finite
 from ai_runner.impulse.result import MAX_BOXES, ResultReader
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult, TimeSource

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ai_runner.drivers.eim.engine import Engine
-from ai_runner.drivers.eim.features import checked_features
 from ai_runner.drivers.eim.protocol import request
 from ai_runner.errors import InvalidParamError
+from ai_runner.impulse.features import checked_features
 
 
 def extend(engine: Engine, command: Mapping[str, Any]) -> Any:

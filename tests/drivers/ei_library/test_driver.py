@@ -138,7 +138,14 @@ class TestFeatures:
         with pytest.raises(InvalidParamError):
             open_driver(stub_library()).extension(None, cmd="classify", features=features)
 
-    @pytest.mark.parametrize("features", [list(range(16)), np.arange(16), np.arange(16.0).reshape(4, 4), range(16)])
+    @pytest.mark.parametrize(
+        "features",
+        [
+            *(list(range(16)), range(16), np.arange(16), np.arange(16.0).reshape(4, 4)),
+            np.repeat(np.arange(16, dtype=np.float32), 3)[::3],
+            np.arange(16, dtype=np.float32)[::-1][::-1],
+        ],
+    )
     def test_whatever_numpy_takes(self, features: Any, stub_library: Library, open_driver: OpenDriver) -> None:
         reply = open_driver(stub_library()).extension(None, cmd="classify", features=features)
         assert list(reply["result"]["classification"].values()) == [1.0, 4.0, 7.0]

@@ -1,4 +1,4 @@
-"""What may be sent to an engine as features."""
+"""What may be given to a model as features."""
 
 from __future__ import annotations
 
