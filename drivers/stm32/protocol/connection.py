@@ -40,7 +40,7 @@ from ai_runner.errors import InvalidParamError
 _MAX_REQID = 127
 _SYNC = bytes((SYNC_BYTE,))
 # Found once: looking a member of an enumeration up is slow in Python 3.11.
-_MORE, _ASKED = Link.MORE, Link.SYNC
+_MORE = Link.MORE
 _LOG, _LAST_LOG, _ACK_ERROR = Heard.LOG, Heard.LAST_LOG, Heard.ACK_ERROR
 _CARRIES_TENSORS = frozenset({State.RUNNING, State.NODE_OPEN, State.OUTPUTS, State.READING, State.TESTING})
 # What a v2 message tells besides its tensor, and an earlier message of the node or run has told before.
@@ -201,12 +201,12 @@ class Connection:
                 raise ProtocolError(f"failed before: {self._failure.message}", hint=self._failure.hint)
             try:
                 received = self._reader.next_message(self._message_limit())
-                if received is _MORE:
-                    return NEED_DATA
-                if received is _ASKED:
-                    self._continue_message()
-                else:
+                if isinstance(received, bytes):
                     self._hear(received)
+                elif received is _MORE:
+                    return NEED_DATA
+                else:
+                    self._continue_message()
             except ProtocolError as error:
                 self._fail(error)
                 raise
