@@ -89,6 +89,20 @@ def image(path: str, video: str) -> dict[str, Any]:
             runner.stop()
 
 
+def boxes(path: str, picture: list[Any]) -> list[Any]:
+    from edge_impulse_linux.image import ImageImpulseRunner
+
+    with ImageImpulseRunner(path) as runner:
+        try:
+            runner.init()
+            features, _ = runner.get_features_from_image_auto_studio_settings(np.array(picture, np.uint8))
+            before = runner.classify(features)["result"]
+            runner.set_threshold({"id": 1, "min_score": 0.2})
+            return [before, runner.classify(features)["result"]]
+        finally:
+            runner.stop()
+
+
 def audio(path: str) -> dict[str, Any]:
     from edge_impulse_linux.audio import AudioImpulseRunner
 
@@ -126,6 +140,7 @@ def main() -> None:
     answers = {
         "plain": plain(task["plain"], task["features"]),
         "image": image(task["camera"], task["video"]),
+        "boxes": boxes(task["colours"], task["picture"]),
         "audio": audio(task["audio"]),
         "freeform": freeform(task["freeform"], task["features"]),
     }

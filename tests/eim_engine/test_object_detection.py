@@ -10,42 +10,6 @@ import numpy as np
 import pytest
 
 from ai_runner.edge_impulse import ImageImpulseRunner
-from ai_runner.eim_engine import EngineOptions, build_engine
-
-
-def colour_detector(folder: Path) -> Path:
-    """uint8 (1, 24, 32, 3) -> uint8 (1, 3, 4, 3): red is the background, green and blue are the objects."""
-    schema: Any = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="LiteRT writes this model")
-    import flatbuffers
-
-    model, graph = schema.ModelT(), schema.SubGraphT()
-    code, operator, options = schema.OperatorCodeT(), schema.OperatorT(), schema.Pool2DOptionsT()
-    model.version, model.subgraphs, model.buffers, model.operatorCodes = 3, [graph], [schema.BufferT()], [code]
-    graph.tensors, graph.operators, graph.inputs, graph.outputs = [], [operator], [0], [1]
-    for name, shape in (("image", [1, 24, 32, 3]), ("grid", [1, 3, 4, 3])):
-        tensor = schema.TensorT()
-        tensor.name, tensor.shape, tensor.type = name, shape, schema.TensorType.UINT8
-        tensor.quantization = schema.QuantizationParametersT()
-        tensor.quantization.scale, tensor.quantization.zeroPoint = [1 / 255], [0]
-        graph.tensors.append(tensor)
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.AVERAGE_POOL_2D
-    code.version = 1
-    operator.inputs, operator.outputs, operator.builtinOptions = [0], [1], options
-    operator.builtinOptionsType = schema.BuiltinOptions.Pool2DOptions
-    options.padding = schema.Padding.VALID
-    options.strideW = options.strideH = options.filterWidth = options.filterHeight = 8
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path = folder / "colours.tflite"
-    path.write_bytes(bytes(builder.Output()))
-    return path
-
-
-@pytest.fixture(scope="module")
-def colours_eim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("colours")
-    options = EngineOptions(sensor="camera", labels=("green", "blue"), threshold=0.6)
-    return build_engine(colour_detector(folder), folder / "colours.eim", options).path
 
 
 @pytest.fixture

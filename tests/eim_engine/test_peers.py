@@ -33,6 +33,15 @@ def samples() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    """A green and a dark blue patch."""
+    image = np.zeros((24, 32, 3), np.uint8)
+    image[0:8, 8:24] = (0, 255, 0)
+    image[16:24, 0:8] = (0, 0, 102)
+    return image
+
+
+@pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One frame of 12 x 8 pixels in gray patches, which a lossy codec hardly changes."""
     cv2 = pytest.importorskip("cv2", reason="the official client needs OpenCV")
@@ -56,6 +65,8 @@ def official(
     digits_camera_eim: Path,
     digits_audio_eim: Path,
     digits_freeform_eim: Path,
+    colours_eim: Path,
+    picture: np.ndarray,
 ) -> Any:
     """What the official client returned, call by call."""
     if find_spec("edge_impulse_linux") is None:
@@ -68,6 +79,8 @@ def official(
         "features": features,
         "samples": samples.tolist(),
         "video": str(video),
+        "colours": str(colours_eim),
+        "picture": picture.tolist(),
     }
     script = Path(__file__).with_name("official_client.py")
     done = subprocess.run(
@@ -117,6 +130,18 @@ def test_official_image_runner(official: Any, digits_int8: Path) -> None:
     for which, reply in (("features", "reply"), ("old_features", "old_reply"), ("old_features", "classifier")):
         pixels = np.array(image[which]) & 255
         assert scores(image[reply]) == by_model(digits_int8, pixels / np.float32(255))
+
+
+def test_official_image_runner_with_boxes(official: Any, colours_eim: Path, picture: np.ndarray) -> None:
+    green = {"label": "green", "value": 1.0, "x": 8, "y": 0, "width": 16, "height": 8}
+    before, after = official["boxes"]
+    assert before == {"bounding_boxes": [green]}
+    assert [box["label"] for box in after["bounding_boxes"]] == ["green", "blue"]
+    with ImageImpulseRunner(colours_eim) as runner:
+        features, _ = runner.get_features_from_image_auto_studio_settings(picture)
+        assert runner.classify(features)["result"] == before
+        runner.set_threshold({"id": 1, "min_score": 0.2})
+        assert runner.classify(features)["result"] == after
 
 
 def test_official_audio_runner(official: Any, samples: np.ndarray, digits_int8: Path) -> None:
