@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 from ai_runner.drivers.stm32.device import device_info
@@ -56,8 +56,10 @@ def free_text(model: ModelDescription) -> str:
     return model.runtime_desc or model.runtime_revision
 
 
-def model_info(model: ModelDescription, sync: SyncReply, system: SystemInfo) -> ModelInfo:
-    """Description of a model.
+def model_info(
+    model: ModelDescription, sync: SyncReply, system: SystemInfo, settings: Mapping[str, str] | None = None
+) -> ModelInfo:
+    """Description of a model; `settings` are what the board said of its configuration, by key.
 
     Raises:
         InvalidModelError: an input or output that numpy has no type for.
@@ -68,7 +70,7 @@ def model_info(model: ModelDescription, sync: SyncReply, system: SystemInfo) -> 
         name=model.name,
         inputs=tensor_infos(model.inputs, TensorRole.INPUT),
         outputs=tensor_infos(model.outputs, TensorRole.OUTPUT),
-        runtime=_runtime_info(model, sync, runtime),
+        runtime=_runtime_info(model, sync, runtime, settings or {}),
         device=device_info(system, time_source(model)),
         n_nodes=model.n_nodes,
         macc=0 if runtime.not_given & NotGiven.MACC else model.macc,
@@ -96,12 +98,15 @@ def _runtime_id(model: ModelDescription, sync: SyncReply) -> RuntimeId:
     return RuntimeId(Runtime.STM_AI if model.tool_api_version != model.api_version else 0)
 
 
-def _runtime_info(model: ModelDescription, sync: SyncReply, runtime: RuntimeId) -> RuntimeInfo:
+def _runtime_info(
+    model: ModelDescription, sync: SyncReply, runtime: RuntimeId, settings: Mapping[str, str]
+) -> RuntimeInfo:
     tool = _TOOL_NAMES.get(Tool(runtime.tool), "") if runtime.tool in tuple(Tool) else ""
     attributes = {"times": f"of {time_source(model)} clock"}
     for key, value in (("install time", model.install_time), ("init time", model.init_time)):
         if value is not None:
             attributes[key] = f"{value:g} ms"
+    attributes.update({f"target {key}": value for key, value in settings.items()})
     return RuntimeInfo(
         protocol=f"aiValidation {sync.dialect.name}",
         name=_runtime_name(model, sync, runtime),

@@ -234,7 +234,7 @@ def _served(board: Board, index: int) -> ServedModel:
     desc = board.models[index]
     return ServedModel(
         desc=desc,
-        info=model_info(desc, board.sync, board.system),
+        info=model_info(desc, board.sync, board.system, board.settings.get(desc.name, {})),
         source=time_source(desc),
         runtime=runtime_number(desc, board.sync),
         constant_on_board=board.sync.dialect.family == "v3",

@@ -16,6 +16,7 @@ from ai_runner.model import NodeInfo, TensorInfo, TensorRole
 from ai_runner.profile import NodeProfile, TimeSource
 
 _NODE_LOG = "s:node:"
+_CYCLES = "mcu_cycles"
 _Mark = tuple[int, int, dict[str, int]]
 
 
@@ -171,6 +172,7 @@ class NodeCollector:
             data=tuple(array if samples == self._batch else array[:samples].copy() for array in arrays),
             counters_type=counter_type_name(report.counter_type) if node.counters else "",
             counters=node.counters,
+            clks=_clocks(node.extra.get(_CYCLES, []), samples),
             extra={**node.extra, **_usage(report)},
         )
 
@@ -200,6 +202,13 @@ class NodeCollector:
             "layer_type": number,
         }
         return logs if spent is None else {**logs, "dur": spent}
+
+
+def _clocks(lines: Sequence[Sequence[str]], samples: int) -> list[list[int]]:
+    """The values of ``s:node:mcu_cycles:<values>`` as numbers, where every sample has its line of them."""
+    if len(lines) < samples or not all(value.isascii() and value.isdigit() for line in lines for value in line):
+        return []
+    return [[int(value) for value in line] for line in lines[:samples]]
 
 
 def counter_type_name(number: int) -> str:

@@ -182,6 +182,10 @@ def test_lines_of_the_board_are_logged(
     lines = [record.getMessage() for record in caplog.records if "[TARGET" in record.getMessage()]
     assert lines == [line for line in board.expected["logs"] if "s:config" not in line]
     assert result.nodes[1].extra["mcu_cycles"] == [["11", "200000", "21"]]
+    assert [node.clks for node in result.nodes] == [[[10, 100000, 20]], [[11, 200000, 21]], [[12, 300000, 22]]]
+    assert result.to_dict()["c_nodes"][0]["clks"] == [[10, 100000, 20]]
+    said = {"target version": "1.0", "target dev_id": "0x486", "target mcu_freq": "400000000"}
+    assert said.items() <= driver.info("tiny").runtime.attributes.items()
 
 
 def test_a_batch_is_run_sample_by_sample(captured_board: Board, driver_on: Open) -> None:
