@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,10 +180,13 @@ def start(tmp_path: Path) -> Iterator[Callable[[Path], Engine]]:
 
     yield start_engine
     for engine in engines:
-        engine.connection.close()
-        with suppress(ProcessLookupError):
+        engine.connection.close()  # which ends it, and lets it remove its shared memory
+        try:
+            engine.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
             engine.process.kill()
-        engine.process.communicate()
+            engine.process.communicate()
+            raise
 
 
 @pytest.fixture(scope="session")
