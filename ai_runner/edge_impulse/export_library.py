@@ -10,9 +10,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shlex
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +20,8 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
-from ai_runner.errors import HwIOError, InvalidModelError, InvalidParamError, MissingRuntimeError
+from ai_runner.compiler import CXX, find_compiler, run_compiler, split_words
+from ai_runner.errors import InvalidModelError, InvalidParamError
 
 DEFAULT_CXXFLAGS = "-Os -DNDEBUG"
 
@@ -63,8 +61,6 @@ _INTERFACE_FILES = (_INTERFACE, "ei_c_api.h", "ei_description.hpp", "ei_sdk.hpp"
 _REQUIRED_FLAGS = ("-DTF_LITE_DISABLE_X86_NEON=1", "-fvisibility=hidden", *(() if os.name == "nt" else ("-fPIC",)))
 _LANGUAGES = {".c": ("-x", "c", "-std=gnu11")}
 _CXX = ("-x", "c++", "-std=c++17")
-_SHOWN_LINES = 20
-_TIMEOUT_S = 1800
 _SSD = "EI_CLASSIFIER_LAST_LAYER_SSD"
 _ENGINES = {"EI_CLASSIFIER_NONE": 255, "EI_CLASSIFIER_TFLITE": 2, "EI_CLASSIFIER_TFLITE_FULL": 4}
 
@@ -116,10 +112,10 @@ def compile_export(
     if jobs is not None and jobs < 1:
         raise InvalidParamError(f"jobs={jobs}: at least one compiler has to run", hint="--jobs 1 or more")
     root, library = _export_folder(Path(export)), _output_file(Path(out))
-    flags = _words(cxxflags if cxxflags is not None else os.environ.get("CXXFLAGS", DEFAULT_CXXFLAGS), "CXXFLAGS")
+    flags = split_words(cxxflags if cxxflags is not None else os.environ.get("CXXFLAGS", DEFAULT_CXXFLAGS), "CXXFLAGS")
     macros = _macros(root)
     _refuse_engine(root, macros, flags)
-    compiler = _find_compiler(cxx)
+    compiler = find_compiler(CXX, cxx)
     with _object_folder(objects) as folder:
         interface = _interface_sources(folder)
         sources = {path.relative_to(root).as_posix(): path for path in _sources(root)}
@@ -260,7 +256,7 @@ class _Unit:
         """Makes the object."""
         self.object.parent.mkdir(parents=True, exist_ok=True)
         self._stamp.unlink(missing_ok=True)
-        _run(self._command, self.name)
+        run_compiler(CXX, self._command, self.name)
         self._stamp.write_text(self._fingerprint(), "ascii")
 
     def _fingerprint(self) -> str:
@@ -302,7 +298,8 @@ def _link(units: Sequence[_Unit], library: Path, folder: Path, compiler: Sequenc
     listing = folder / "objects.rsp"
     listing.write_text("\n".join(_quoted(unit.object) for unit in units) + "\n", "utf-8")
     try:
-        _run([*compiler, *flags, *options, f"@{listing}", "-o", str(stage), "-lm", "-pthread"], library.name)
+        command = [*compiler, *flags, *options, f"@{listing}", "-o", str(stage), "-lm", "-pthread"]
+        run_compiler(CXX, command, library.name)
         try:
             stage.replace(library)
         except OSError as error:
@@ -314,58 +311,3 @@ def _link(units: Sequence[_Unit], library: Path, folder: Path, compiler: Sequenc
 def _quoted(path: Path) -> str:
     text = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
-
-
-def _find_compiler(cxx: str | None) -> list[str]:
-    wanted = cxx or os.environ.get("CXX", "").strip()
-    candidates = [wanted] if wanted else ["c++", "g++", "clang++"]
-    for candidate in candidates:
-        words = _words(candidate, "CXX")
-        path = shutil.which(words[0]) if words else None
-        if path is not None:
-            return [str(Path(path).absolute()), *words[1:]]
-    raise MissingRuntimeError(
-        f"no C++ compiler: {candidates[0]} is not found",
-        hint="install one (apt-get install g++), or name yours with --cxx or CXX",
-        evidence={"compiler": candidates[0]},
-    )
-
-
-def _words(text: str, what: str) -> list[str]:
-    try:
-        return shlex.split(text, posix=os.name == "posix")
-    except ValueError as error:
-        raise InvalidParamError(
-            f"{what} {text!r} cannot be split into words: {error}", hint="check the quotes"
-        ) from error
-
-
-def _run(command: Sequence[str], product: str) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except OSError as error:
-        raise MissingRuntimeError(f"{command[0]}: cannot be started: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise HwIOError(f"{product}: the compiler took longer than {_TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        first = next(
-            (line for line in lines if re.search(r"error|undefined", line)), lines[0] if lines else "no message"
-        )
-        raise HwIOError(
-            f"{product}: {Path(command[0]).name} failed: {first.strip()}",
-            hint="-v shows more of what it said; an export of SDK 1.40 or newer and a C++17 compiler are needed",
-            evidence={
-                "command": shlex.join(command),
-                "exit_code": done.returncode,
-                "stderr": "\n".join(lines[:_SHOWN_LINES]),
-            },
-        )

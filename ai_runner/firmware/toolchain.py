@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ai_runner.c_model.compiler import find_compiler, run_compiler, split_words
+from ai_runner.compiler import C, find_compiler, run_compiler, split_words
 from ai_runner.errors import MissingRuntimeError
 
 ARM_COMPILER = "arm-none-eabi-gcc"
@@ -41,7 +41,7 @@ class Port:
             InvalidParamError: `cc` cannot be split into words.
         """
         if self.name == "host" or cc:
-            return find_compiler(cc)
+            return find_compiler(C, cc)
         path = shutil.which(ARM_COMPILER)
         if path is None:
             raise MissingRuntimeError(
@@ -64,7 +64,7 @@ class Port:
         if cflags is None:
             cflags = os.environ.get("CFLAGS", self.cflags) if self.name == "host" else self.cflags
         flags = [*split_words(cflags, "CFLAGS"), *_EXACT, *self.flags, *(f"-I{include}" for include in includes)]
-        run_compiler([*compiler, *flags, *sources, "-o", self.binary, "-lm"], folder, self.binary)
+        run_compiler(C, [*compiler, *flags, *sources, "-o", self.binary, "-lm"], self.binary, folder)
 
 
 PORTS = {
