@@ -149,7 +149,7 @@ def try_port(
         deadline = transport.deadline(seconds)
         aligned = _align(transport, deadline, options.bauds, options.recover, seen)
         if aligned is not None and _is_wanted(aligned, options, seen):
-            return Found(transport, _synchronised(transport, aligned, deadline), seen.port)
+            return Found(transport, _at_rest(transport, aligned, deadline, seen), seen.port)
     except InvalidParamError:
         _close(transport, given)
         raise
@@ -198,6 +198,21 @@ def _at(transport: Transport, deadline: Deadline, attempt: Attempt, reqid: int) 
     if attempt.baudrate is not None:
         transport.baudrate = attempt.baudrate
     return Aligner(transport, deadline, attempt, reqid)
+
+
+def _at_rest(transport: Transport, aligned: AlignedPort, deadline: Deadline, seen: PortEvidence) -> Connection:
+    """The connection. What was taken for the answer may have been that to a request of an earlier client, which had the
+    same number and was completed by ours: then the board is out of step, and comes back as from any other state."""
+    try:
+        return _synchronised(transport, aligned, deadline)
+    except UnsupportedDialectError:
+        raise
+    except (LinkTimeoutError, ProtocolError):
+        attempt = next((each for each in seen.attempts if each.reply is not None), seen.attempts[-1])
+        again = Aligner(transport, deadline, attempt, aligned.reqid).recover(thorough=False)
+        if again is None:
+            raise
+    return _synchronised(transport, again, deadline)
 
 
 def _synchronised(transport: Transport, aligned: AlignedPort, deadline: Deadline) -> Connection:

@@ -247,6 +247,8 @@ def leave() -> Callable[..., None]:
                 other = Kind("other", 3 - kind.header_bytes, 0, 0, None)
                 for _ in range(int(rest)):
                     write(request(SYNC, 1, other))
+            case "cut":  # a sync of the right header width without its last byte, and the same number as ours
+                write(request(SYNC, 1, kind, size)[:-1])
             case "run":
                 write(run)
             case "input":

@@ -25,9 +25,9 @@ STATES = (
     *(f"zeros {count}" for count in (1, 7, 20, 32, 33, 34, 40)),
     "text hello",
     "text some more of it, which is longer than a packet of the firmware",
-    *("foreign 1", "foreign 2", "run", "input 1"),
+    *("foreign 1", "foreign 2", "cut", "run", "input 1"),
 )
-LARGE_STATES = ("idle", "zeros 100", "zeros 5000", "text hello", "run", "input 1")
+LARGE_STATES = ("idle", "cut", "zeros 100", "zeros 5000", "text hello", "run", "input 1")
 MODEL = b"digits_int8"
 ANSWER_WAIT = 0.02  # s
 
