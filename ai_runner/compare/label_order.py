@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ai_runner.compare.tensor_alignment import align_tensors
 from ai_runner.errors import InvalidModelError
 from ai_runner.model import TensorInfo
+from ai_runner.quantization import Quantization
 
 Array = npt.NDArray[Any]
 
@@ -38,8 +39,10 @@ class LabelOrder:
             if not wanted or not given or wanted == given:
                 continue
             _check(wanted, given, reference[mine].name, who)
-            self._orders[theirs] = np.array([given.index(label) for label in wanted])
-            tensors[theirs] = replace(target[theirs], labels=wanted)
+            order = [given.index(label) for label in wanted]
+            self._orders[theirs] = np.array(order)
+            quantization = _reordered(target[theirs], order)
+            tensors[theirs] = replace(target[theirs], labels=wanted, quantization=quantization)
         self.tensors = tuple(tensors)
 
     def __call__(self, outputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -48,6 +51,16 @@ class LabelOrder:
             output[..., self._orders[place]] if place in self._orders else output
             for place, output in enumerate(outputs)
         )
+
+
+def _reordered(tensor: TensorInfo, order: Sequence[int]) -> Quantization | None:
+    """Its quantization with the scales of the last dimension, where there are several, in the new order."""
+    found = tensor.quantization
+    if found is None or not found.per_channel or found.axis != len(tensor.shape) - 1:
+        return found
+    return replace(
+        found, scale=tuple(found.scale[k] for k in order), zero_point=tuple(found.zero_point[k] for k in order)
+    )
 
 
 def _check(wanted: tuple[str, ...], given: tuple[str, ...], output: str, who: str) -> None:

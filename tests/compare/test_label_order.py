@@ -12,6 +12,7 @@ from ai_runner.compare.label_order import LabelOrder
 from ai_runner.compare.validation import validate
 from ai_runner.compare.verdict import Verdict
 from ai_runner.errors import InvalidModelError
+from ai_runner.quantization import Quantization
 
 
 def labelled(tensor: Any, *labels: str) -> Any:
@@ -25,6 +26,13 @@ def test_entries_go_where_the_reference_has_their_label(tensors: Any) -> None:
     (output,) = order([np.array([[0.1, 0.2, 0.7], [1, 2, 3]], np.float32)])
     assert output.tolist() == np.array([[0.7, 0.2, 0.1], [3, 2, 1]], np.float32).tolist()
     assert order.tensors[0].labels == ("yes", "no", "maybe")
+
+
+def test_scales_of_single_classes_go_along(tensors: Any) -> None:
+    quantization = Quantization((0.5, 0.25), (1, 2), axis=1)
+    target = replace(labelled(tensors.i8("y", 2), "b", "a"), quantization=quantization)
+    (tensor,) = LabelOrder([labelled(tensors.i8("y", 2), "a", "b")], [target], "target").tensors
+    assert tensor.quantization == Quantization((0.25, 0.5), (2, 1), axis=1)
 
 
 @pytest.mark.parametrize("sides", [("ab", ""), ("", "ab"), ("ab", "ab")])
