@@ -22,8 +22,15 @@ _DSP_ERROR = -5
 _UNKNOWN_PARAMETER = -34
 
 
+_NO_ID = {"success": False, "error": "Missing 'id' field in message"}
+
+
 class Refusal(ValueError):
     """The error text of a reply."""
+
+
+class NoJson(ValueError):
+    """What arrived is no JSON after all: its id is not known."""
 
 
 class _Timing(NamedTuple):
@@ -62,14 +69,13 @@ class Session:
         began = perf_counter()
         identifier = message.get("id")
         if not is_int32(identifier):
-            return encode_reply({"success": False, "error": "Missing 'id' field in message"})
+            return encode_reply(_NO_ID)
         timing = _Timing(receive_ms, (began - start) * 1e3, began)
         try:
             reply = self._answer(message, timing)
+        except NoJson:
+            return encode_reply(_NO_ID)
         except Refusal as refusal:
-            # The only refusal without an id: what arrived was no JSON after all.
-            if not refusal.args:
-                return encode_reply({"success": False, "error": "Missing 'id' field in message"})
             return encode_reply({"id": identifier, "success": False, "error": str(refusal)})
         return encode_reply({**reply, "id": identifier, "success": True})
 
@@ -141,7 +147,7 @@ class Session:
         try:
             features = from_numbers(numbers)
         except NoNumbers:
-            raise Refusal from None
+            raise NoJson from None
         if len(numbers) != expected:
             raise Refusal(f"Invalid number of features in '{key}', expected {expected} but got {len(numbers)}")
         return self._run(key, features, message, timing, shared=False)
