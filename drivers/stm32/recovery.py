@@ -189,6 +189,8 @@ class Attempts:
         # batch it may not, because the outputs of the sample before are in doubt.
         if begun or sample or self._faults > 1 or isinstance(error, LinkLostError):
             raise error
+        if not isinstance(error, InvalidModelError):
+            _log.warning("bytes were lost or doubled before this run, or in the one before: %s", error.message)
         try:
             self._recovery.realign_soon()
         except (HwIOError, InvalidMsgError) as another:

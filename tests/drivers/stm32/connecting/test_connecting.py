@@ -54,12 +54,28 @@ def test_options() -> None:
     assert options("serial:COM3:921600") == LinkOptions("COM3", (921600,), "", 20.0, False)
     assert options("serial:COM3", baudrate=460800, timeout=3) == LinkOptions("COM3", (460800,), "", 3.0, False)
     assert options("serial:?dialect=v3&timeout=2.5&recover=1") == LinkOptions("", BAUDRATES, "v3", 2.5, True)
+    assert options("serial:?silence=0.5&resume=60&verify=1") == LinkOptions(
+        "", BAUDRATES, "", 20.0, False, silence=0.5, resume=60.0, verify=True
+    )
+    assert options("serial", timeout=3).silence is None  # it is about connecting
     assert options("socket://lab:4000").address == "socket://lab:4000"
     assert options("socket:lab:4000").address == "socket://lab:4000"
 
 
 @pytest.mark.parametrize(
-    "text", ["?dialect=v9", "?timeout=0", "?timeout=soon", "?timeout=nan", "?recover=yes", "?baudrate=0", "?baudrate=x"]
+    "text",
+    [
+        "?dialect=v9",
+        "?timeout=0",
+        "?timeout=soon",
+        "?timeout=nan",
+        "?silence=x",
+        "?resume=0",
+        "?verify=2",
+        "?recover=yes",
+        "?baudrate=0",
+        "?baudrate=x",
+    ],
 )
 def test_options_that_are_not_possible(text: str) -> None:
     with pytest.raises(InvalidParamError):
