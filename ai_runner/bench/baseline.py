@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from ai_runner.bench.conditions import CONDITIONS, conditions
-from ai_runner.bench.gate import MODEL, LatencyRule, LatencyVerdict, Shift, exact_shift, minimum_shift, pair_layers
+from ai_runner.bench.gate import (
+    MODEL,
+    LatencyRule,
+    LatencyVerdict,
+    Shift,
+    emulated_shift,
+    exact_shift,
+    minimum_shift,
+    pair_layers,
+)
 from ai_runner.bench.measurement import Measurement, Series
 from ai_runner.errors import InvalidModelError, InvalidParamError
 from ai_runner.model import NodeInfo
@@ -50,7 +59,7 @@ class Baseline:
         model_name, model_hash: of the model.
         conditions: as `conditions.conditions` gives them.
         layers: name and type of every layer.
-        exact: times are those of an emulator and repeat exactly.
+        emulated: times are those of an emulator and repeat.
         model: the best of each process.
         bests: for every process the best of each layer.
     """
@@ -60,7 +69,7 @@ class Baseline:
     model_hash: str
     conditions: Mapping[str, str]
     layers: tuple[tuple[str, str], ...]
-    exact: bool
+    emulated: bool
     model: tuple[Best, ...]
     bests: tuple[tuple[Best, ...], ...]
 
@@ -73,7 +82,7 @@ class Baseline:
             model_hash=measurement.info.hash,
             conditions=conditions(measurement),
             layers=tuple((layer.node.name, layer.node.type_name) for layer in measurement.layers),
-            exact=measurement.model.source is TimeSource.SIMULATED,
+            emulated=measurement.model.source is TimeSource.SIMULATED,
             model=(_best(measurement.model),),
             bests=(tuple(_best(layer.series) for layer in measurement.layers),),
         )
@@ -84,7 +93,7 @@ class Baseline:
         Raises:
             InvalidModelError: they measured different things.
         """
-        mine, theirs = ((x.model_hash, dict(x.conditions), x.layers, x.exact) for x in (self, other))
+        mine, theirs = ((x.model_hash, dict(x.conditions), x.layers, x.emulated) for x in (self, other))
         if mine != theirs:
             raise InvalidModelError(f"{self.desc}: another process found another model or other conditions")
         return Baseline(
@@ -93,7 +102,7 @@ class Baseline:
             self.model_hash,
             self.conditions,
             self.layers,
-            self.exact,
+            self.emulated,
             self.model + other.model,
             self.bests + other.bests,
         )
@@ -105,7 +114,7 @@ class Baseline:
             "desc": self.desc,
             "model": {"name": self.model_name, "hash": self.model_hash},
             "conditions": dict(self.conditions),
-            "exact": self.exact,
+            "emulated": self.emulated,
             "layers": [{"name": name, "type": kind} for name, kind in self.layers],
             "processes": [
                 {"model": _best_dict(model), "layers": [_best_dict(best) for best in bests]}
@@ -131,17 +140,17 @@ def judge_baseline(old: Baseline, new: Baseline, rule: LatencyRule = LatencyRule
         InvalidParamError: one of them has fewer than ten processes.
     """
     for side, one in (("the baseline", old), ("this measurement", new)):
-        if len(one.model) < FEWEST_PROCESSES and not one.exact:
+        if len(one.model) < FEWEST_PROCESSES and not one.emulated:
             raise InvalidParamError(
                 f"{side} has {len(one.model)} processes, too few for minima that repeat",
                 hint=f"--processes {FEWEST_PROCESSES} or more",
             )
     pairs, unpaired = pair_layers(_nodes(old), _nodes(new))
-    exact = old.exact and new.exact
-    shifts = _shifts(MODEL, "", old.model, new.model, exact, replace(rule, shortest=0.0))
+    emulated = old.emulated and new.emulated
+    shifts = _shifts(MODEL, "", old.model, new.model, emulated, replace(rule, shortest=0.0))
     for i, k in pairs:
         name, kind = new.layers[k]
-        shifts += _shifts(name, kind, [b[i] for b in old.bests], [b[k] for b in new.bests], exact, rule)
+        shifts += _shifts(name, kind, [b[i] for b in old.bests], [b[k] for b in new.bests], emulated, rule)
     return LatencyVerdict(tuple(shifts), unpaired)
 
 
@@ -150,14 +159,14 @@ def _nodes(baseline: Baseline) -> list[NodeInfo]:
 
 
 def _shifts(
-    name: str, kind: str, old: Sequence[Best], new: Sequence[Best], exact: bool, rule: LatencyRule
+    name: str, kind: str, old: Sequence[Best], new: Sequence[Best], emulated: bool, rule: LatencyRule
 ) -> list[Shift]:
     before, now = ([best.ms for best in side if best.ms is not None] for side in (old, new))
     found = []
     if before and now:
         one, other = min(before), min(now)
         found.append(
-            exact_shift(name, kind, one, other, "ms") if exact else minimum_shift(name, kind, one, other, rule)
+            emulated_shift(name, kind, one, other) if emulated else minimum_shift(name, kind, one, other, rule)
         )
     counts = {best.counters for best in old}, {best.counters for best in new}
     if all(len(side) == 1 for side in counts):
@@ -197,7 +206,7 @@ def _parsed(found: Any) -> Baseline:
     if len(layers) > _MAX_LAYERS or len({name for name, _ in layers}) < len(layers):
         raise ValueError("its layers are not distinct")
     processes = found["processes"]
-    if not isinstance(processes, list) or not processes or not isinstance(found["exact"], bool):
+    if not isinstance(processes, list) or not processes or not isinstance(found["emulated"], bool):
         raise ValueError("it has no processes")
     bests = tuple(tuple(_read_best(best) for best in process["layers"]) for process in processes)
     if any(len(best) != len(layers) for best in bests):
@@ -208,7 +217,7 @@ def _parsed(found: Any) -> Baseline:
         model_hash=_text(found["model"]["hash"]),
         conditions={name: _text(found["conditions"][name]) for name in CONDITIONS},
         layers=layers,
-        exact=found["exact"],
+        emulated=found["emulated"],
         model=tuple(_read_best(process["model"]) for process in processes),
         bests=bests,
     )

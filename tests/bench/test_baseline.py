@@ -88,7 +88,7 @@ def test_fewer_than_ten_processes_are_refused(fake: Any, same: Any) -> None:
 
 
 def test_an_emulator_needs_one_and_is_compared_exactly(fake: Any, same: Any) -> None:
-    old, new = (best(fake, same(1.0), [same(ms)], 1, source=TimeSource.SIMULATED) for ms in (0.1, 0.10001))
+    old, new = (best(fake, same(1.0), [same(ms)], 1, source=TimeSource.SIMULATED) for ms in (0.1, 0.1001))
     assert [(s.name, s.method) for s in judge_baseline(old, new).slower] == [("layer_0", Method.EXACT)]
     assert judge_baseline(new, old).slower == ()
 
@@ -141,7 +141,7 @@ class TestBrokenFiles:
             (["layers", 0, "name"], None),
             (["layers"], [{"name": "a", "type": "b"}] * 2),
             (["conditions"], {}),
-            (["exact"], "no"),
+            (["emulated"], "no"),
             (["model"], []),
         ],
     )
@@ -159,7 +159,7 @@ class TestBrokenFiles:
             "desc": "d",
             "model": {"name": "n", "hash": "h"},
             "conditions": {},
-            "exact": False,
+            "emulated": False,
             "layers": [],
             "processes": [{"model": {"ms": 1.0, "counters": []}, "layers": []}],
         }

@@ -136,11 +136,20 @@ class TestNotJudged:
 
 class TestExact:
     def test_an_emulators_times_are_compared_as_they_are(self, fake: Any, same: Any) -> None:
-        sides = (same(1.0001), [same(0.5), same(0.0001)]), (same(1.0), [same(0.5), same(0.0001)])
+        sides = (same(1.0002), [same(0.5), same(0.0001)]), (same(1.0), [same(0.5), same(0.0001)])
         verdict = judge_pairs(paired(fake, *sides, pairs=2, source=TimeSource.SIMULATED))
         assert [(s.name, s.method) for s in verdict.slower] == [(MODEL, Method.EXACT)]
         back = judge_pairs(paired(fake, *sides[::-1], pairs=2, source=TimeSource.SIMULATED))
         assert back.slower == ()
+
+    def test_a_tick_or_two_are_the_reading_of_the_clock(self, fake: Any) -> None:
+        ticks = np.random.default_rng(1)
+        sides = [(lambda ms=ms: ms + 6e-6 * float(ticks.integers(3)), []) for ms in (0.02, 0.02)]
+        verdict = judge_pairs(paired(fake, *sides, pairs=20, source=TimeSource.SIMULATED))
+        assert [(s.method, s.slower) for s in verdict.shifts] == [(Method.EXACT, False)]
+        sides[0] = (lambda: 0.02003 + 6e-6 * float(ticks.integers(3)), [])
+        verdict = judge_pairs(paired(fake, *sides, pairs=20, source=TimeSource.SIMULATED))
+        assert [(s.method, s.slower) for s in verdict.shifts] == [(Method.EXACT, True)]
 
     def test_of_a_real_clock_they_are_not(self, fake: Any, same: Any) -> None:
         verdict = judge_pairs(paired(fake, (same(1.0001), []), (same(1.0), [])))
