@@ -131,7 +131,7 @@ def _writer(tensor: TensorInfo) -> Callable[[Mapping[str, Any], Array], None]:
     if tensor.dtype in (BOX, TRACE):
         numbers = {label: k for k, label in reversed(list(enumerate(labels)))}
         return lambda result, row: _write_boxes(result, name, numbers, row)
-    return lambda result, row: _write_numbers(name, [result.get(name)], row)
+    return lambda result, row: row.fill(_floats(name, [result.get(name)])[0])
 
 
 def _write_classes(result: Mapping[str, Any], labels: tuple[str, ...], row: Array) -> None:
@@ -143,7 +143,7 @@ def _write_classes(result: Mapping[str, Any], labels: tuple[str, ...], row: Arra
         values = [classes[label] for label in labels]
     except (KeyError, TypeError, IndexError):
         raise InvalidMsgError(f"a reply has no value for every label: {repr(classes)[:_SHOWN]}") from None
-    _write_numbers("classification", values, row)
+    row[:] = _floats("classification", values)
 
 
 def _write_freeform(result: Mapping[str, Any], index: int, row: Array) -> None:
@@ -156,11 +156,7 @@ def _write_freeform(result: Mapping[str, Any], index: int, row: Array) -> None:
     if isinstance(values, np.ndarray):
         row[:] = values
     else:
-        _write_numbers(f"freeform output {index}", values, row)
-
-
-def _write_numbers(name: str, values: list[Any], row: Array) -> None:
-    row[:] = _floats(name, values)
+        row[:] = _floats(f"freeform output {index}", values)
 
 
 def _floats(name: str, values: list[Any]) -> array[float]:
@@ -169,7 +165,7 @@ def _floats(name: str, values: list[Any]) -> array[float]:
         wrong = next(value for value in values if type(value) not in _NUMBERS)
         raise InvalidMsgError(f"{name}: a reply has {repr(wrong)[:_SHOWN]}, not a number")
     try:
-        return array("f", [math.nan if value is None else value for value in values])
+        return array("f", values if None not in values else [math.nan if v is None else v for v in values])
     except OverflowError:
         raise InvalidMsgError(f"{name}: a reply has a number that is too large") from None
 

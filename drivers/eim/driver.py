@@ -100,10 +100,10 @@ class EimDriver(WireDriver):
 
     def info(self, name: str) -> ModelInfo:
         """Description of the model; `runtime.attributes` has what the engine's hello says."""
-        info = self._connected().info
-        if name != info.name:
-            raise InvalidParamError(f"{self.descriptor}: no model {name!r}", hint=f"it has {info.name!r}")
-        return info
+        execution = self._connected()
+        if name != execution.info.name:
+            raise self._unknown(name, execution)
+        return execution.info
 
     def invoke(
         self, name: str, inputs: Sequence[Array], mode: Mode = Mode.IO_ONLY, callback: AiRunnerCallback | None = None
@@ -115,11 +115,12 @@ class EimDriver(WireDriver):
             InvalidMsgError: its replies are none, or of another kind of model than its hello.
             InvalidParamError: a feature is not finite, or a command of this connection is going on.
         """
-        info = self.info(name)
-        if mode:
-            mode = reduced_mode(mode, info.runtime.capabilities) & _MODES
         execution = self._begin()
         try:
+            if name != execution.info.name:
+                raise self._unknown(name, execution)
+            if mode:
+                mode = reduced_mode(mode, execution.info.runtime.capabilities) & _MODES
             return execution.run(inputs[0], mode, callback)
         except InvalidMsgError as error:
             execution.engine.link.explain(error)
@@ -167,6 +168,9 @@ class EimDriver(WireDriver):
         if self._execution is None:
             raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
         return self._execution
+
+    def _unknown(self, name: str, execution: Execution) -> InvalidParamError:
+        return InvalidParamError(f"{self.descriptor}: no model {name!r}", hint=f"it has {execution.info.name!r}")
 
     def _begin(self) -> Execution:
         """The engine for one command, which `_end` ends."""

@@ -151,13 +151,15 @@ def _not_json(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODE = json.JSONDecoder(parse_constant=_not_json).decode
+_DECODE = json.JSONDecoder(parse_constant=_not_json).raw_decode
 
 
 def _object(frame: bytes) -> dict[str, Any]:
     try:
-        text = frame.decode("utf-8")
-        value = _DECODE(text)
+        text = frame.decode("utf-8").strip(" \t\r\n")
+        value, end = _DECODE(text)
+        if end != len(text):
+            raise ValueError(f"more than one value: {text[end : end + 20]!r}")
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair could not be printed
     except (ValueError, RecursionError) as error:
