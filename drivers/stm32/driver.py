@@ -185,7 +185,7 @@ class Stm32Driver(WireDriver):
             link, recovery = self._connected(), self._recovery
             if recovery is None:
                 raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
-            if not link.at_rest:
+            if recovery.in_doubt or not link.at_rest:
                 recovery.bring_back()
             try:
                 yield link, recovery

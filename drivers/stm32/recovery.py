@@ -46,11 +46,15 @@ class Recovery:
         options: `resume` says how long a board that went away is waited for.
         port: where it was; None where the line cannot be opened again.
         wrap: what a line goes through when it is opened.
+
+    Attributes:
+        in_doubt: another board may be there now: bring it back before it is asked anything.
     """
 
     def __init__(
         self, link: Link, board: Board, options: LinkOptions, port: PortIdentity | None, wrap: connecting.Wrap
     ) -> None:
+        self.in_doubt = False
         self._link = link
         self._board = board
         self._options = options
@@ -101,8 +105,10 @@ class Recovery:
         return command()
 
     def _check_board(self) -> None:
+        self.in_doubt = True
         # A second look, because no dialect has a checksum of its messages.
-        if not any(is_same_board(read_board(self._link), self._board) for _ in range(2)):
+        self.in_doubt = not any(is_same_board(read_board(self._link), self._board) for _ in range(2))
+        if self.in_doubt:
             raise InvalidModelError(
                 f"{self._link.transport.describe()}: the board has other models than before", hint="connect again"
             )
