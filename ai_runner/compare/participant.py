@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from ai_runner.compare.label_order import LabelOrder
 from ai_runner.compare.metrics import LabelAccuracy
+from ai_runner.compare.record_fields import RecordFields
+from ai_runner.compare.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.verdict import RunSummary
 from ai_runner.errors import AiRunnerError
@@ -41,7 +43,8 @@ class Participant:
     """One model of one runtime.
 
     Attributes:
-        info: what it says about itself; outputs that have the labels of `like` are in the order of its labels.
+        info: what it says about itself; outputs of records are taken apart into their fields, and those that have the
+            labels of `like` are in the order of its labels.
         mode: how it is run: the most that it can show, when layers are asked for.
         error: why it takes part no longer; None while it does.
         warnings: each once, in the order they came up.
@@ -52,11 +55,12 @@ class Participant:
         self._session = session
         names = list(session.names)
         name = like.name if like is not None and like.name in names else None
-        self.info = session.model_info(name)
-        self._label_order: LabelOrder | None = None
-        if like is not None:
-            self._label_order = LabelOrder(like.outputs, self.info.outputs, str(session.descriptor))
-            self.info = replace(self.info, outputs=self._label_order.tensors)
+        info = session.model_info(name)
+        self._fields = RecordFields(info.outputs)
+        wanted = self._fields.tensors if like is None else like.outputs
+        self._label_order = LabelOrder(wanted, self._fields.tensors, str(session.descriptor))
+        self.info = replace(info, outputs=self._label_order.tensors)
+        self._scores = align_tensors(wanted, self.info.outputs)[0] if wanted else None
         self.mode = run_mode(self.info, per_layer)
         self.error: AiRunnerError | None = None
         self.warnings: dict[str, None] = {}
@@ -77,9 +81,9 @@ class Participant:
     def run(self, inputs: Sequence[Array], labels: Array | None) -> RunResult:
         """Runs a chunk: inputs ``(batch,) + sample_shape`` in its own types, class numbers ``(batch,)`` or None."""
         result = self._run(inputs, self.mode)
-        if labels is not None and result.outputs and self.info.outputs[0].dtype.kind != "V":
-            scores = real_values(self.info.outputs[0], result.outputs[0]).reshape(len(labels), -1)
-            self._accuracy.update(scores, labels)
+        if labels is not None and result.outputs and self._scores is not None:
+            scores = real_values(self.info.outputs[self._scores], result.outputs[self._scores])
+            self._accuracy.update(scores.reshape(len(labels), -1), labels)
         self._samples += len(inputs[0])
         self._durations += sum(result.durations)
         self._measured += len(result.durations)
@@ -99,9 +103,7 @@ class Participant:
 
     def _run(self, inputs: Sequence[Array], mode: Mode) -> RunResult:
         result = self._session.run(list(inputs), name=self.info.name, mode=mode)
-        if self._label_order is None:
-            return result
-        return replace(result, outputs=self._label_order(result.outputs))
+        return replace(result, outputs=self._label_order(self._fields(result.outputs)))
 
     def summary(self) -> RunSummary:
         """What it did, frozen."""

@@ -13,7 +13,7 @@ def align_tensors(reference: Sequence[TensorInfo], target: Sequence[TensorInfo])
 
     By name when all names of the reference are there with fitting shapes; else by order when shapes fit in order;
     else by shape where only one fits. Shapes fit when they are equal without their dimensions of 1, when one is the
-    other flattened, and when one is an image and the other its packed pixels; tensors of records fit none.
+    other flattened, and when one is an image and the other its packed pixels.
     """
     by_name = {tensor.name: place for place, tensor in enumerate(target)}
     named = [by_name.get(tensor.name) for tensor in reference]
@@ -30,8 +30,6 @@ def shape_without_ones(tensor: TensorInfo) -> tuple[int, ...]:
 
 
 def _fits(one: TensorInfo, other: TensorInfo) -> bool:
-    if "V" in (one.dtype.kind, other.dtype.kind):
-        return False
     mine, theirs = _values(one, other), _values(other, one)
     return mine == theirs or (prod(mine) == prod(theirs) and 1 in (len(mine), len(theirs)))
 

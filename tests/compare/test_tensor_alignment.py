@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from ai_runner.compare.tensor_alignment import align_tensors
@@ -44,8 +43,3 @@ def test_an_image_is_its_flattened_values_or_its_packed_pixels(tensors: Any) -> 
     assert align_tensors([pixels], [image]) == [0]
     assert align_tensors([pixels], [pixels]) == [0]
     assert align_tensors([image], [other]) == [None]
-
-
-def test_records_fit_no_numbers(tensors: Any) -> None:
-    boxes = replace(tensors.f32("boxes", 4), dtype=np.dtype([("x", "<i4"), ("value", "<f4")]))
-    assert align_tensors([tensors.f32("y", 4)], [boxes]) == [None]
