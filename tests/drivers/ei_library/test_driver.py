@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ai_runner import AiRunner
+from ai_runner.deadline import Deadline
 from ai_runner.descriptor import parse_descriptor
 from ai_runner.driver import AiRunnerCallback, Driver
 from ai_runner.errors import (
@@ -111,8 +112,6 @@ class TestOpening:
     def test_no_room_for_a_copy(self, stub_library: Library, tmp_path: Path, monkeypatch: Any) -> None:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
         driver = create_driver(parse_descriptor(f"ei:{stub_library()}"))
-        from ai_runner.deadline import Deadline
-
         with pytest.raises(HwIOError, match="no private copy"):
             driver.open(Deadline(10))
 
@@ -172,8 +171,6 @@ class TestCommands:
         assert capfd.readouterr().out == "Features: 0\n" * 2
 
     def test_closed_and_reopened(self, stub_library: Library, open_driver: OpenDriver) -> None:
-        from ai_runner.deadline import Deadline
-
         driver = open_driver(stub_library())
         driver.close()
         with pytest.raises(NotConnectedError):
