@@ -16,8 +16,10 @@ from ai_runner.eim_engine import EngineOptions, build_engine
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Run elsewhere: the targets of make in test_makefile.py, the driver of docs/drivers.md in test_registry.py,
-# a running firmware in tests/cli/test_firmware.py.
-ELSEWHERE = re.compile(r"make |pip install|ai-runner run -d doubler:|ai-runner firmware run")
+# a running firmware in tests/cli/test_firmware.py, comparisons of latencies in tests/cli/test_bench.py.
+ELSEWHERE = re.compile(
+    r"make |pip install|ai-runner (run -d doubler:|firmware run|bench .*--(against|baseline|save-baseline) )"
+)
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
