@@ -91,7 +91,7 @@ def test_memory_and_self_tests(choices: dict[str, Any], firmware_folder: Callabl
     path = tmp_path / "a.cassette"
     with (
         start_firmware(firmware_folder(**choices), tcp=0) as firmware,
-        AiRunner.open(firmware.descriptor, record=str(path)) as board,
+        AiRunner.open(f"{firmware.descriptor}?silence=0.5", record=str(path)) as board,
     ):
         expected = session(board)
     assert expected[0]["error"] == 0
