@@ -62,8 +62,19 @@ class ChildProcess:
 
     @property
     def returncode(self) -> int | None:
-        """Exit code, or minus the number of the signal that ended it; None while it runs."""
-        return self._process.poll()
+        """Exit code, or minus the number of the signal that ended it; None while it runs.
+
+        Looking leaves the dead process there, so that its number stays that of its group until `stop`.
+        """
+        if self._process.returncode is not None or not hasattr(os, "waitid"):
+            return self._process.poll()
+        try:
+            state = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:  # somebody else has reaped it
+            return self._process.poll()
+        if state is None:
+            return None
+        return state.si_status if state.si_code == os.CLD_EXITED else -state.si_status
 
     def readable(self, fd: int, deadline: Deadline) -> bool:
         """True when `fd` can be read; False when the deadline has passed before."""
@@ -95,7 +106,7 @@ class ChildProcess:
     def ended_within(self, seconds: float) -> bool:
         """Waits for its end."""
         deadline = Deadline(seconds)
-        while self._process.poll() is None:
+        while self.returncode is None:
             if deadline.expired:
                 return False
             self.pause()
@@ -105,7 +116,7 @@ class ChildProcess:
         """True when a signal has stopped it, and none has continued it."""
         try:
             state = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
-        except OSError:
+        except (OSError, AttributeError):  # macOS had none before Python 3.13
             return False
         return state is not None and state.si_pid == self.pid
 
@@ -142,13 +153,17 @@ class ChildProcess:
                 break
         else:
             raise HwIOError(f"{self.name}: process {self.pid} does not end", evidence=self.evidence())
+        if self._process.returncode is None:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
         self._read_along()
         for fd in tuple(self._printed):
             self._hang_up(fd)
 
     def _signal(self, number: int) -> None:
+        """To the whole group: a script may have started the engine proper."""
         with suppress(OSError):
-            os.killpg(self.pid, number)  # a script may have started the engine proper
+            os.killpg(self.pid, number)
             os.killpg(self.pid, signal.SIGCONT)  # one that is stopped would not hear it
 
     def _wait(self, fd: int, event: int, deadline: Deadline) -> bool:

@@ -136,6 +136,13 @@ def test_a_stopped_child_is_told(talk: Start) -> None:
     assert transport.child.obituary() == "is stopped"
 
 
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_wrapper_takes_its_children_along(script: Callable[[str], list[str]], tmp_path: Path) -> None:
     """An engine may be a shell script that starts the engine proper."""
     inner = "import signal, time; signal.signal(2, signal.SIG_IGN); print('in', flush=True); time.sleep(3600)"
@@ -145,10 +152,10 @@ def test_a_wrapper_takes_its_children_along(script: Callable[[str], list[str]], 
         child.pause()
     pid = int(next(line for line in child.said() if line.isdigit()))
     child.stop()
-    # Somebody else's child now: gone, or about to be reaped by init.
-    state = Path(f"/proc/{pid}/stat")
-    while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
-        pass
+    # Somebody else's child now: gone, or to be reaped by init.
+    deadline = Deadline(20)
+    while is_running(pid):
+        assert not deadline.expired
 
 
 class TestListening:
