@@ -140,6 +140,7 @@ def main() -> int:
     for dialect in names:
         for large in (False, True) if DIALECTS[dialect] == 2 else (False,):
             with started(dialect, large) as descriptor:
+                found_within(descriptor, dialect)  # imports what the first client of a process imports
                 for state in LARGE_STATES if large else STATES:
                     spent = measure(descriptor, dialect, state, arguments.rounds)
                     median = statistics.median(spent)
