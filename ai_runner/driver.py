@@ -37,6 +37,9 @@ Array = npt.NDArray[Any]
 COMMON_KEYWORDS = frozenset({"weights", "reload", "dll_name", "context", "baudrate", "timeout", "io_hw_log"})
 
 
+CALLBACK_EVENTS = ("on_sample_begin", "on_sample_end", "on_node_begin", "on_node_end")
+
+
 class AiRunnerCallback:
     """Called around samples and nodes while a batch runs; override what you need.
 
@@ -160,3 +163,16 @@ def reduced_mode(mode: Mode, capabilities: Sequence[Caps]) -> Mode:
         if Caps.PER_LAYER not in capabilities:
             mode &= ~Mode.PER_LAYER
     return mode
+
+
+def heard_events(callback: AiRunnerCallback | None) -> tuple[str, ...]:
+    """The events that `callback` does something at."""
+    if callback is None:
+        return ()
+    functions = {event: getattr(getattr(callback, event), "__func__", None) for event in CALLBACK_EVENTS}
+    return tuple(event for event, own in functions.items() if own is not getattr(AiRunnerCallback, event))
+
+
+def listens_to_nodes(callback: AiRunnerCallback | None) -> bool:
+    """True when `callback` does something before or after a node."""
+    return not {"on_node_begin", "on_node_end"}.isdisjoint(heard_events(callback))

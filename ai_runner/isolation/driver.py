@@ -12,7 +12,7 @@ from typing import Any
 
 from ai_runner.deadline import Deadline
 from ai_runner.descriptor import Descriptor
-from ai_runner.driver import AiRunnerCallback, Array, Driver
+from ai_runner.driver import CALLBACK_EVENTS, AiRunnerCallback, Array, Driver, heard_events
 from ai_runner.errors import (
     AiRunnerError,
     HwIOError,
@@ -32,7 +32,6 @@ from ai_runner.profile import RunResult
 _CLOSE_S = 2.0
 # The child gets the deadline itself; it is given this long to report in its own words what did not answer.
 _GRACE_S = 0.25
-_EVENTS = ("on_sample_begin", "on_sample_end", "on_node_begin", "on_node_end")
 
 
 class IsolatedDriver(Driver):
@@ -141,7 +140,7 @@ class IsolatedDriver(Driver):
                 "mode": mode.value,
                 "inputs": encoded,
                 "shared": [block.name, sizes],
-                "events": _heard_by(callback),
+                "events": heard_events(callback),
             }
             header, _ = self._exchange(request, (), callback)
             parts = self._fetch(header)
@@ -282,17 +281,10 @@ def _decline(child: Child) -> None:
     child.channel.receive()
 
 
-def _heard_by(callback: AiRunnerCallback | None) -> list[str]:
-    """The events that `callback` does something at."""
-    if callback is None:
-        return []
-    return [e for e in _EVENTS if getattr(getattr(callback, e), "__func__", None) is not getattr(AiRunnerCallback, e)]
-
-
 def _tell(callback: AiRunnerCallback | None, header: Header, blobs: Sequence[Blob]) -> bool:
     """Hands an event to the callback; False when it wants to stop."""
     event, arguments = header["event"], decode(header.get("arguments"), blobs)
-    if callback is None or event not in _EVENTS or not isinstance(arguments, Mapping | tuple | list):
+    if callback is None or event not in CALLBACK_EVENTS or not isinstance(arguments, Mapping | tuple | list):
         raise InvalidMsgError(f"an event {event!r} that nobody asked for")
     answer = getattr(callback, event)(*arguments)
     return event != "on_sample_end" or answer is None or bool(answer)

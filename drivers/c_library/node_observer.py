@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ai_runner.driver import AiRunnerCallback, Array
+from ai_runner.driver import AiRunnerCallback, Array, listens_to_nodes
 from ai_runner.errors import InvalidModelError
 from ai_runner.model import NodeInfo, TensorInfo
 from ai_runner.profile import NodeProfile, TimeSource
@@ -39,7 +39,7 @@ class NodeObserver(ABC):
         self.failure: BaseException | None = None
         self._batch = batch
         self._keep_data = keep_data
-        self._listener = callback if callback is not None and _listens_to_nodes(callback) else None
+        self._listener = callback if listens_to_nodes(callback) else None
         self._data: list[tuple[Array, ...]] = []
         self._targets: list[list[tuple[int, int]]] = []  # per node and tensor: address of the array, bytes a sample
 
@@ -106,13 +106,6 @@ class NodeObserver(ABC):
             if not address or info.size_bytes != size:
                 raise InvalidModelError(f"the library shows no data for {info.name} of {node.name}")
             ctypes.memmove(target + sample * size, address, size)
-
-
-def _listens_to_nodes(callback: AiRunnerCallback) -> bool:
-    return any(
-        getattr(getattr(callback, name, None), "__func__", None) is not getattr(AiRunnerCallback, name)
-        for name in ("on_node_begin", "on_node_end")
-    )
 
 
 def _copies(tensors: Sequence[TensorAt]) -> list[Array]:

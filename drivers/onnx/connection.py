@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ai_runner.driver import AiRunnerCallback
+from ai_runner.driver import AiRunnerCallback, listens_to_nodes
 from ai_runner.drivers.onnx.batches import NativeBatches
 from ai_runner.drivers.onnx.description import end_infos, ends, sample_shape, with_sizes
 from ai_runner.drivers.onnx.execution import Execution
@@ -156,7 +156,7 @@ class Connection:
                 raise InvalidModelError(f"{self._model.path}: its nodes cannot be observed")
             sample = [x[0, ...] for x in rows]
             self._layers = Layers(self._runtime, self._model, self._executed, inputs, sample)
-        hears = callback if callback is not None and _listens_to_nodes(callback) else None
+        hears = callback if listens_to_nodes(callback) else None
         return LayerRun(self._layers, batch, inputs, outputs, Mode.PER_LAYER_WITH_DATA in mode, hears)
 
     def _described(self) -> ModelInfo:
@@ -211,10 +211,3 @@ class Connection:
                     hint="outputs whose shape depends on the data cannot be put into one array",
                 )
         return [value.shape for value in values]
-
-
-def _listens_to_nodes(callback: AiRunnerCallback) -> bool:
-    return any(
-        getattr(getattr(callback, event), "__func__", None) is not getattr(AiRunnerCallback, event)
-        for event in ("on_node_begin", "on_node_end")
-    )

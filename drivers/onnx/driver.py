@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ai_runner.deadline import Deadline
 from ai_runner.descriptor import Descriptor
-from ai_runner.driver import AiRunnerCallback, Driver, reduced_mode
 from ai_runner.drivers.onnx.connection import Choices, Connection
-from ai_runner.drivers.onnx.model import Array, OnnxModel
+from ai_runner.drivers.onnx.model import OnnxModel
 from ai_runner.drivers.onnx.runtime import CPU, LEVELS, find_runtime
-from ai_runner.errors import InvalidParamError, NotConnectedError
-from ai_runner.model import Mode, ModelInfo
-from ai_runner.profile import RunResult
-
-_MODES = Mode.PER_LAYER | Mode.PER_LAYER_WITH_DATA
+from ai_runner.errors import InvalidParamError
+from ai_runner.in_process import InProcessDriver
 
 
-class OnnxDriver(Driver):
+class OnnxDriver(InProcessDriver[Connection]):
     """An .onnx model in this process.
 
     By default every operator runs as the file has it (`optimize=none`): nodes are those of the file, what they write is
@@ -40,7 +34,6 @@ class OnnxDriver(Driver):
         "dims": "sizes of open dimensions, name:size or input[axis]:size, joined by commas",
         "isolate": "process or none: run in a child process, which may crash (default: none)",
     }
-    ISOLATABLE: ClassVar[bool] = True
 
     def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:
         super().__init__(descriptor, **keywords)
@@ -51,62 +44,11 @@ class OnnxDriver(Driver):
             native=descriptor.choice("loop", ("batch", "sample"), "batch") == "batch",
             sizes=_sizes(descriptor),
         )
-        descriptor.choice("isolate", ("none", "process"), "none")
-        self._connection: Connection | None = None
-        self._running = threading.Lock()
 
-    def open(self, deadline: Deadline) -> None:
-        """Reads the model and loads it, which cannot be interrupted; see `Driver.open`."""
-        self.close()
+    def load(self) -> Connection:
+        """Reads the model and loads it."""
         model = OnnxModel.read(self.descriptor.address)
-        runtime = find_runtime(self._providers, self._threads)
-        self._connection = Connection(model, runtime, self._choices)
-
-    def names(self) -> tuple[str, ...]:
-        """The one name: the file's stem as an identifier."""
-        return (self._connected().info.name,)
-
-    def info(self, name: str) -> ModelInfo:
-        """Description of the model; `runtime.attributes` has providers, optimize, threads and version."""
-        info = self._connected().info
-        if name != info.name:
-            raise InvalidParamError(f"{self.descriptor}: no model {name!r}", hint=f"it has {info.name!r}")
-        return info
-
-    def invoke(
-        self, name: str, inputs: Sequence[Array], mode: Mode = Mode.IO_ONLY, callback: AiRunnerCallback | None = None
-    ) -> RunResult:
-        """Runs a batch; see `Driver.invoke`.
-
-        Raises:
-            InvalidModelError: the runtime refused to run.
-            InvalidParamError: a run of this connection is going on, in a callback or another thread.
-        """
-        info, connection = self.info(name), self._connected()
-        if not self._running.acquire(blocking=False):
-            raise InvalidParamError(
-                f"{self.descriptor}: invoked while a run is going on",
-                hint="use a connection of its own for each thread",
-            )
-        try:
-            return connection.run(inputs, reduced_mode(mode, info.runtime.capabilities) & _MODES, callback)
-        finally:
-            self._running.release()
-
-    def close(self) -> None:
-        """Drops the session; during a run, when that ends."""
-        self._connection = None
-
-    def describe(self) -> str:
-        """One line for a person."""
-        if self._connection is None:
-            return str(self.descriptor)
-        return f"{self.descriptor}: {self._connection.info.runtime.rt_lib_desc}"
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            raise NotConnectedError(f"{self.descriptor}: is not connected", hint="open it first")
-        return self._connection
+        return Connection(model, find_runtime(self._providers, self._threads), self._choices)
 
 
 def _sizes(descriptor: Descriptor) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ai_runner.driver import AiRunnerCallback
+from ai_runner.driver import AiRunnerCallback, listens_to_nodes
 from ai_runner.drivers.tflite.description import is_numeric, node_info, numeric_outputs
 from ai_runner.drivers.tflite.execution import Array, Execution
 from ai_runner.drivers.tflite.operator_times import constant_tensors, operator_times
@@ -97,7 +97,7 @@ class LayerRun:
     ) -> None:
         self._layers = layers
         self._data = LayerData(layers, batch) if with_data else None
-        self._callback = callback if callback is not None and _listens_to_nodes(callback) else None
+        self._callback = callback if listens_to_nodes(callback) else None
         self._keep_state = keep_state
         self._difference = OutputDifference(names)
         self._looks = self._data is not None or self._callback is not None
@@ -153,13 +153,6 @@ class LayerRun:
             if time is not None:
                 logs["dur"] = time
             callback.on_node_end(index, written[index], logs)
-
-
-def _listens_to_nodes(callback: AiRunnerCallback) -> bool:
-    return any(
-        getattr(getattr(callback, event), "__func__", None) is not getattr(AiRunnerCallback, event)
-        for event in ("on_node_begin", "on_node_end")
-    )
 
 
 class LayerData:

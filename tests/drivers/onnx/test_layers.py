@@ -182,7 +182,7 @@ def test_callbacks_see_what_goes_into_a_node_and_what_comes_out(models: Any, con
 def test_a_look_that_changes_an_output_is_told(models: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = connect(models.mlp())
     assert look(driver)[1].warnings == ()
-    plain = driver._connection._plain  # type: ignore[union-attr]
+    plain = driver.loaded._plain
     original = plain.run
 
     def off(values: Any) -> Any:
