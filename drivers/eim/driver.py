@@ -71,26 +71,13 @@ class EimDriver(WireDriver):
         if remaining is not None:
             seconds = min(seconds, remaining)
         limit = Deadline(seconds)
-        given: Transport | None = self.keywords.get("transport")
-        transport = given or open_line(self.descriptor, self._options, limit)
-        child = transport.child if isinstance(transport, ProcessTransport) else None
-        if "wrap" in self.keywords:
-            transport = self.keywords["wrap"](transport)
-        link = Link(transport, Connection(self._options.framing, self._options.max_message), child)
+        engine = Engine(self._link(limit), self._options)
         try:
-            shm = "never" if self._is_recorded else self._options.shm
-            engine = Engine(link, self._options, max(limit.remaining() or 0.0, 0.001), shm)
-        except BaseException as error:
-            if isinstance(error, InvalidMsgError):
-                link.explain(error)
-            if given is None:
-                transport.close()
-            raise
-        try:
+            engine.greet(max(limit.remaining() or 0.0, 0.001), "never" if self._is_recorded else self._options.shm)
             self._execution = Execution(engine, self._described(engine))
         except BaseException as error:
             if isinstance(error, InvalidMsgError):
-                link.explain(error)
+                engine.link.explain(error)
             self._leave(engine)
             raise
 
@@ -163,6 +150,19 @@ class EimDriver(WireDriver):
         return f"{self._execution.engine.link.transport.describe()}{project}, {attributes['engine']}"
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _link(self, deadline: Deadline) -> Link:
+        """To the engine of the descriptor, or of the transport that was given."""
+        given: Transport | None = self.keywords.get("transport")
+        line = given or open_line(self.descriptor, self._options, deadline)
+        try:
+            transport = self.keywords["wrap"](line) if "wrap" in self.keywords else line
+        except BaseException:
+            if given is None:
+                line.close()
+            raise
+        child = line.child if isinstance(line, ProcessTransport) else None
+        return Link(transport, Connection(self._options.framing, self._options.max_message), child)
 
     def _connected(self) -> Execution:
         if self._execution is None:

@@ -20,7 +20,7 @@ from ai_runner.drivers.eim.protocol import (
 )
 from ai_runner.drivers.eim.starting import EngineOptions
 from ai_runner.errors import HwIOError, InvalidModelError, InvalidMsgError, InvalidParamError
-from ai_runner.impulse.hello import parse_hello, with_threshold
+from ai_runner.impulse.hello import Hello, parse_hello, with_threshold
 from ai_runner.transport.shared_memory import SharedArray, unlink_shared
 
 _log = logging.getLogger(__name__)
@@ -30,43 +30,48 @@ Fields = dict[str, Any]
 
 
 class Engine:
-    """One engine after its hello.
+    """One engine: `greet` it, then ask.
 
     Attributes:
-        link: to it.
+        link: to it, open.
         hello: what it said of itself.
         why_json: why features go as JSON; '' where they go through shared memory.
     """
 
-    def __init__(self, link: Link, options: EngineOptions, deadline_s: float, shm: str) -> None:
-        """Says hello.
+    def __init__(self, link: Link, options: EngineOptions) -> None:
+        self.link = link
+        self.hello = Hello()
+        self.why_json = "no hello was said"
+        self._options = options
+        self._reply: Fields = {}
+        self._input: SharedArray | None = None
+        self._outputs: list[SharedArray] = []
+        self._seconds = options.timeout
+        self._shared_request = HELLO
+
+    def greet(self, seconds: float, shm: str) -> None:
+        """Says hello to an engine that nobody has spoken to.
 
         Args:
-            link: open, to an engine that nobody has spoken to.
-            options: of the driver.
-            deadline_s: s for the hello.
+            seconds: it may take.
             shm: ``auto``, ``always`` or ``never``.
 
         Raises:
             HwIOError: it did not answer, or has no shared memory where that is a must.
             InvalidMsgError: its hello is none.
         """
-        self.link = link
-        self._options = options
-        reply = link.ask(HELLO, deadline_s)
+        reply = self.link.ask(HELLO, seconds)
         if isinstance(reply, Refused):
             raise HwIOError(
-                f"{link.transport.describe()} refused the hello: {reply.reason}",
+                f"{self.link.transport.describe()} refused the hello: {reply.reason}",
                 hint="an engine serves one client in its life: start another",
-                evidence={"output": link.said()},
+                evidence={"output": self.link.said()},
             )
         self._reply = reply.fields
         self.hello = parse_hello(self._reply)
-        self._input: SharedArray | None = None
-        self._outputs: list[SharedArray] = []
         self.why_json = self._attach(shm)
-        self._seconds = options.first(self.hello.starts_slowly)
-        self._shared_request = classify_shared(self.hello.features, debug=options.debug)
+        self._seconds = self._options.first(self.hello.starts_slowly)
+        self._shared_request = classify_shared(self.hello.features, debug=self._options.debug)
 
     def hello_fields(self) -> Fields:
         """The hello reply, with the thresholds as they are now; the caller's own."""

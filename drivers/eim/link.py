@@ -94,8 +94,11 @@ class Link:
             self._connection.receive_data(data)
         elif isinstance(event, Answer | Refused):
             return event
-        elif isinstance(event, Printed) and self.child is not None:
-            self.child.keep(f"{event.text}\n".encode())
+        elif isinstance(event, Printed):
+            if self.child is not None:
+                self.child.keep(f"{event.text}\n".encode())
+            if deadline.expired:  # there is always something to read of an engine that prints without end
+                raise self._timeout(request, seconds)
         return None
 
     def _timeout(self, request: Request, seconds: float) -> LinkTimeoutError:

@@ -353,6 +353,17 @@ class TestRecording:
         assert player.extension(None, cmd="output") == []
         player.close()
 
+    def test_a_recorder_that_fails_leaves_no_engine(self, scripted_engine: Callable[..., Path]) -> None:
+        started: list[Any] = []
+
+        def wrap(transport: Any) -> Any:
+            started.append(transport)
+            raise InvalidParamError("disk full")
+
+        with pytest.raises(InvalidParamError, match="disk full"):
+            create_driver(parse_descriptor(f"eim:{scripted_engine({})}"), wrap=wrap).open(Deadline(20))
+        assert started[0].child.returncode is not None
+
     def test_shared_memory_cannot_be_recorded(self, scripted_engine: Callable[..., Path]) -> None:
         with pytest.raises(InvalidParamError, match="cannot be recorded"):
             create_driver(parse_descriptor(f"eim:{scripted_engine({})}?shm=always"), wrap=lambda transport: transport)

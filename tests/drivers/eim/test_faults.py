@@ -130,8 +130,10 @@ def test_an_engine_that_prints_without_end_is_read_along(
     assert len(output) <= 40
 
 
-def test_an_engine_that_prints_for_ever(open_engine: Callable[..., Driver]) -> None:
-    driver = open_engine({"faults": {"classify": {"flood": 1 << 50}}}, SHORT)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("where", ["stdout", "stderr"])
+def test_an_engine_that_prints_for_ever(open_engine: Callable[..., Driver], where: str, mode: str) -> None:
+    driver = open_engine({"faults": {"classify": {"flood": 1 << 50, "flood_to": where}}}, SHORT + mode)
     with pytest.raises(LinkTimeoutError, match=r"it said last: '\.\.\."):
         classify(driver)
 
