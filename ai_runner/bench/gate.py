@@ -93,6 +93,14 @@ class LatencyVerdict:
         """The alarms."""
         return tuple(shift for shift in self.shifts if shift.slower)
 
+    @property
+    def missing(self) -> str:
+        """Why the model as a whole was not judged, which is no reason to pass; '' when it was."""
+        whole = self.shifts[0] if self.shifts else None
+        if whole is None or whole.name != MODEL:
+            return "not measured"
+        return whole.reason
+
 
 def judge_pairs(measured: PairedMeasurement, rule: LatencyRule = LatencyRule()) -> LatencyVerdict:
     """Judges two measurements made in turn."""

@@ -21,7 +21,6 @@ Connect = Callable[[], AbstractContextManager[Run]]
 Progress = Callable[[int, int], None]
 """Hears of runs done and of all."""
 
-
 _FEWEST_CONNECTIONS = 20
 _CONNECTING_S = 30.0  # that connecting again may take altogether before pairs share a connection
 _HOST_CLOCK = frozenset({TimeSource.HOST, TimeSource.BATCH_MEAN})
@@ -203,7 +202,7 @@ def measure_pairs(
     """
     sides = [new, old]
     collected = [_Collected(per_layer) for _ in sides]
-    together, done, first = pairs, 0, True
+    together, a_connection, done, first = 1, pairs, 0, True
     while done < pairs:
         began = perf_counter()
         with ExitStack() as stack:
@@ -214,10 +213,10 @@ def measure_pairs(
             sources = {collected[side].warm_up(runs[side], warm_runs) for side in random.permutation(2)}
             if first and sources <= _HOST_CLOCK:
                 connections = min(pairs, max(_FEWEST_CONNECTIONS, int(_CONNECTING_S / (perf_counter() - began))))
-                together = -(-pairs // connections)
-            for _ in range(together):
+                together = a_connection = pairs // connections
+            for _ in range(a_connection):
                 if progress is not None:
-                    progress(done, max(pairs, done + 1))
+                    progress(min(done, pairs), pairs)
                 for side in random.permutation(2):
                     collected[side].run_plain(runs[side])
                 for side in random.permutation(2):
@@ -225,7 +224,5 @@ def measure_pairs(
                 done += 1
         first = False
     if progress is not None:
-        progress(done, done)
-    return PairedMeasurement(
-        collected[0].measurement(), collected[1].measurement(), together if together < pairs else 1
-    )
+        progress(pairs, pairs)
+    return PairedMeasurement(collected[0].measurement(), collected[1].measurement(), together)

@@ -91,15 +91,14 @@ def _measure_here(args: argparse.Namespace) -> int:
 def _compare_in_turn(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from ai_runner.bench.conditions import check_comparable, conditions
+    from ai_runner.bench.conditions import check_comparable
     from ai_runner.bench.gate import judge_pairs
-    from ai_runner.bench.measurement import measure, measure_pairs
+    from ai_runner.bench.measurement import measure_pairs
     from ai_runner.cli.console import ProgressBar
     from ai_runner.report.bench_text import measurement_lines
 
     new, old = _connect(args.desc, args), _connect(args.against, args)
-    before, now = (conditions(measure(side, 1, 0, per_layer=False)) for side in (old, new))
-    accepted = check_comparable(before, now, args.accept)
+    accepted = check_comparable(_conditions(args.against, args), _conditions(args.desc, args), args.accept)
     with ProgressBar("bench") as progress:
         random = np.random.default_rng()
         pair = measure_pairs(new, old, args.repeats, random, args.warm_up, not args.no_layers, progress)
@@ -117,7 +116,8 @@ def _measure_in_processes(args: argparse.Namespace, processes: int) -> int:
 
     old = read_baseline(args.baseline) if args.baseline else None
     if old is not None:
-        judge_baseline(old, old)  # too few processes are found out before the measurement
+        judge_baseline(old, old)  # too few processes are found out before the measurement, other conditions as well
+        check_comparable(old.conditions, _conditions(args.desc, args), args.accept)
     with ProgressBar("bench") as progress:
         new = measure_in_processes(lambda path: _command(args, path), processes, progress)
     _print(baseline_lines(new))
@@ -145,6 +145,10 @@ def _report(
     _print(["", *verdict_lines(verdict, old_name, accepted)])
     if args.json:
         write_bench_json(bench_dict([(args.desc, new), (old_name, old)], verdict, accepted), args.json)
+    if verdict.missing and not verdict.slower:
+        raise InvalidParamError(
+            f"{args.desc}: the model was not judged: {verdict.missing}", hint="--repeats 20 or more"
+        )
     return ExitCode.VERDICT_FAILED if verdict.slower else ExitCode.PASS
 
 
@@ -159,6 +163,14 @@ def _connect(desc: str, args: argparse.Namespace) -> Connect:
             yield lambda mode: runner.run(inputs, mode=mode)
 
     return connected
+
+
+def _conditions(desc: str, args: argparse.Namespace) -> dict[str, str]:
+    """Found out by a single run."""
+    from ai_runner.bench.conditions import conditions
+    from ai_runner.bench.measurement import measure
+
+    return conditions(measure(_connect(desc, args), 1, 0, per_layer=False))
 
 
 def _command(args: argparse.Namespace, path: Path) -> list[str]:

@@ -35,7 +35,7 @@ def bench_dict(
     """
     return {
         "schema": SCHEMA,
-        "verdict": None if verdict is None else "fail" if verdict.slower else "pass",
+        "verdict": _verdict(verdict),
         "provenance": {
             "ai_runner": __version__,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -54,6 +54,12 @@ def bench_dict(
         "unpaired": [] if verdict is None else list(verdict.unpaired),
         "accepted": list(accepted),
     }
+
+
+def _verdict(verdict: LatencyVerdict | None) -> str | None:
+    if verdict is None or (verdict.missing and not verdict.slower):
+        return None
+    return "fail" if verdict.slower else "pass"
 
 
 def write_bench_json(report: Mapping[str, Any], path: str | Path) -> None:

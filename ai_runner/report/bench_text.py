@@ -61,7 +61,10 @@ def verdict_lines(verdict: LatencyVerdict, old: str, notes: Sequence[str]) -> li
     lines += ["", *_table([_shift_row(shift) for shift in verdict.shifts], header), ""]
     lines += [f"unpaired   {printable(text)}" for text in verdict.unpaired]
     slower = verdict.slower
-    lines.append(f"verdict    {'FAIL: slower in ' + str(len(slower)) if slower else 'PASS: not slower'}")
+    if slower:
+        lines.append(f"verdict    FAIL: slower in {len(slower)}")
+    else:
+        lines.append(f"verdict    {'none: the model was not judged' if verdict.missing else 'PASS: not slower'}")
     return lines + [f"           {_sentence(shift)}" for shift in slower]
 
 

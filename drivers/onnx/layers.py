@@ -45,6 +45,7 @@ class Layers:
             InvalidModelError: the runtime refuses to show the tensors.
         """
         self._runtime, self._executed = runtime, executed
+        self._written: tuple[tuple[str, ...], bytes] | None = None
         computed = [[t for t in node.outputs if t and t not in executed.constants] for node in executed.nodes]
         values = self._values([name for names in computed for name in names], sample)
         meanings = quantizations(original) | quantizations(executed)
@@ -74,9 +75,9 @@ class Layers:
 
     def session(self, outputs: Sequence[str], tensors: Sequence[str], profile: Path | None) -> Execution:
         """A session of the executed graph that returns `outputs`, which it has, and inner `tensors` besides."""
-        session = self._runtime.session(
-            self._executed.observable(tensors), self._executed.path, "none", profile=profile
-        )
+        if self._written is None or self._written[0] != tuple(tensors):
+            self._written = tuple(tensors), self._executed.observable(tensors)
+        session = self._runtime.session(self._written[1], self._executed.path, "none", profile=profile)
         return Execution(self._runtime, session, [*outputs, *tensors], self._executed.path)
 
     def _values(self, names: Sequence[str], sample: Sequence[Array]) -> dict[str, Array]:

@@ -79,7 +79,7 @@ def test_pairs_share_a_connection_where_connecting_takes_long(fake: Any, monkeyp
     monkeypatch.setattr(measurement, "_CONNECTING_S", 0.0)
     new, old = (fake(counting(), source=TimeSource.HOST) for _ in range(2))
     found = measure_pairs(new, old, 90, np.random.default_rng(1))
-    assert (new.connections, found.together, len(found.new.model.times)) == (18, 5, 90)
+    assert (new.connections, found.together, len(found.new.model.times)) == (23, 4, 92)
     few = measure_pairs(new, old, 7, np.random.default_rng(1))
     assert (few.together, len(few.new.model.times)) == (1, 7)
 

@@ -63,6 +63,29 @@ def test_a_slower_one_fails(ai_runner: Any, monkeypatch: pytest.MonkeyPatch, tmp
     assert read(report)["verdict"] == "fail"
 
 
+def test_a_model_that_was_not_judged_does_not_pass(ai_runner: Any, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    ended = ai_runner("bench", "-d", "fake:new", "--against", "fake:old", "--repeats", 19, "--json", report)
+    assert ended.code == 2
+    assert "verdict    none" in ended.out
+    assert "fake:new: the model was not judged: 19 pairs are too few; --repeats 20 or more" in ended.err
+    assert read(report)["verdict"] is None
+
+
+def test_other_conditions_are_found_out_before_ten_processes_run(
+    ai_runner: Any, tmp_path: Path, fake_driver: Any
+) -> None:
+    path = tmp_path / "b.json"
+    assert ai_runner("bench", "-d", "fake:x", "--save-baseline", path, "--processes", 1).code == 0
+    found = read(path)
+    found["conditions"]["clock"], found["processes"] = "84/84 MHz", found["processes"] * 10
+    path.write_text(json.dumps(found))
+    fake_driver.runs.clear()
+    ended = ai_runner("bench", "-d", "fake:x", "--baseline", path)
+    assert (ended.code, len(fake_driver.runs)) == (4, 3)
+    assert "clock is unknown, was 84/84 MHz" in ended.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
