@@ -31,6 +31,8 @@ class TensorHealth:
         dead_channels: channels (last dimension) with one value throughout; 0 when the whole tensor is constant.
         repeated: samples equal to the one before although the reference's are not, or where it has none the inputs.
         findings: what a reader should know, one clause each.
+        kinds: of the findings, a word each: ``non_finite``, ``stale``, ``constant``, ``dead_channels``, ``saturation``,
+            ``unused_range``.
     """
 
     name: str
@@ -46,6 +48,7 @@ class TensorHealth:
     dead_channels: int
     repeated: int
     findings: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass
@@ -149,7 +152,7 @@ class HealthMonitor:
 
     def result(self) -> TensorHealth:
         """What was found so far."""
-        counts = self._target
+        counts, findings = self._target, self._findings()
         known, integers = counts.known, self._tensor.dtype.kind in "iu"
         return TensorHealth(
             name=self._name,
@@ -164,33 +167,36 @@ class HealthMonitor:
             constant=counts.constant,
             dead_channels=self._dead(counts),
             repeated=self._repeated,
-            findings=tuple(self._findings()),
+            findings=tuple(findings.values()),
+            kinds=tuple(findings),
         )
 
     def _dead(self, counts: _Counts) -> int:
         return 0 if counts.constant or self._channels == 1 else int(counts.dead.sum())
 
-    def _findings(self) -> list[str]:
-        counts, expected, found = self._target, self._reference, list[str]()
+    def _findings(self) -> dict[str, str]:
+        """What is odd, by its kind."""
+        counts, expected, found = self._target, self._reference, dict[str, str]()
         if (counts.nan, counts.inf) != (expected.nan, expected.inf):
-            found.append(f"{counts.nan} NaN and {counts.inf} Inf in {counts.count} elements")
+            found["non_finite"] = f"{counts.nan} NaN and {counts.inf} Inf in {counts.count} elements"
         if self._repeated:
-            found.append(f"in {self._repeated} of {self._samples} samples it did not change though it should have")
+            found["stale"] = f"in {self._repeated} of {self._samples} samples it did not change though it should have"
         if not counts.known or self._samples < FEWEST_SAMPLES:
             return found
         if counts.constant:
-            return found if expected.constant else [*found, f"every element is {counts.low[0]:g}"]
+            return found if expected.constant else {**found, "constant": f"every element is {counts.low[0]:g}"}
         dead = int((counts.dead & ~expected.dead).sum()) if self._channels > 1 else 0
         if dead:
-            found.append(f"{dead} of {self._channels} channels never change")
+            found["dead_channels"] = f"{dead} of {self._channels} channels never change"
         if self._tensor.quantization is None or self._tensor.dtype.kind not in "iu":
             return found
         saturated = counts.at_upper / counts.count
         if saturated > SATURATED_SHARE and saturated * expected.count > 2 * expected.at_upper:
-            found.append(f"{saturated:.1%} of its elements are at the upper end of the range")
+            found["saturation"] = f"{saturated:.1%} of its elements are at the upper end of the range"
         used = float(counts.high.max() - counts.low.min()) + 1
         if self._tensor.dtype.itemsize == 1 and used < USED_SHARE * 256:
-            found.append(f"uses {counts.low.min():g}..{counts.high.max():g}, {used / 256:.0%} of its range")
+            span = f"{counts.low.min():g}..{counts.high.max():g}"
+            found["unused_range"] = f"uses {span}, {used / 256:.0%} of its range"
         return found
 
 

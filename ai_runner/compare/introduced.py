@@ -63,6 +63,7 @@ class IntroducedErrors:
         target: the same, as the target does.
         outputs: pairs of positions of outputs, reference and target.
         exact: demand equality with one kernel set.
+        thorough: run every sample again, so that equality with a kernel set is known, demanded or not.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class IntroducedErrors:
         target: ModelInfo,
         outputs: Sequence[tuple[int, int]],
         exact: bool = False,
+        thorough: bool = False,
     ) -> None:
         self._rerun = rerun
         self._reference = reference
         self._target = target
         self._output_places = outputs
         self._exact = exact
+        self._thorough = thorough or exact
         self._layers: dict[TensorPlace, NoiseBand] = {}
         self._outputs: dict[int, NoiseBand] = {}
         self._exhibits: dict[TensorPlace, Exhibit] = {}
@@ -127,9 +130,10 @@ class IntroducedErrors:
         if pair.reference.position in self._stuck:
             return
         if place not in self._layers:
-            self._layers[place] = NoiseBand(pair.reference.tensor, pair.target.tensor, exact=self._exact)
+            tensors = pair.reference.tensor, pair.target.tensor
+            self._layers[place] = NoiseBand(*tensors, exact=self._exact, thorough=self._thorough)
         band, target = self._layers[place], chunk.written[place]
-        doubtful = np.ones(len(target), bool) if self._exact else chunk.doubtful(pair)
+        doubtful = np.ones(len(target), bool) if self._thorough else chunk.doubtful(pair)
         if not doubtful.all():
             band.agree(target[~doubtful])
         if not doubtful.any():
@@ -149,11 +153,13 @@ class IntroducedErrors:
         for mine, theirs in self._output_places:
             if mine not in self._outputs:
                 tensors = self._reference.outputs[mine], self._target.outputs[theirs]
-                self._outputs[mine] = NoiseBand(*tensors, exact=self._exact, answers=not layered)
+                self._outputs[mine] = NoiseBand(
+                    *tensors, exact=self._exact, answers=not layered, thorough=self._thorough
+                )
         given = [(mine, target.outputs[theirs], reference.outputs[mine]) for mine, theirs in self._output_places]
         doubtful = np.zeros(len(given[0][1]), bool)
         for mine, output, expected in given:
-            same = _same_storage(self._reference.outputs[mine], self._outputs[mine].target) and not self._exact
+            same = _same_storage(self._reference.outputs[mine], self._outputs[mine].target) and not self._thorough
             doubtful |= ~_equal_samples(expected, output.reshape(expected.shape)) if same else True
         for mine, output, _ in given:
             self._outputs[mine].agree(output[~doubtful])

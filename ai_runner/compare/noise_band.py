@@ -47,6 +47,8 @@ class IntroducedError:
         worst_channel: the channel (last dimension) with most elements outside, and how many; None without any.
         answers: samples whose largest score is another one than all kernel sets agree on; None where not asked.
         reason: why it diverges, one clause; '' when it does not.
+        beyond_noise: why it lies beyond the noise floor, likewise; not what `reason` says where equality is demanded.
+        unequal: elements that differ from each kernel set, by its name; None where they were not counted.
     """
 
     operators: int
@@ -60,6 +62,8 @@ class IntroducedError:
     worst_channel: tuple[int, int] | None = None
     answers: int | None = None
     reason: str = ""
+    beyond_noise: str = ""
+    unequal: Mapping[str, int] | None = None
 
     @property
     def diverges(self) -> bool:
@@ -74,16 +78,24 @@ class NoiseBand:
         reference, target: the tensor as both sides declare it.
         exact: demand equality with one kernel set instead.
         answers: the tensor holds a score a class, and the largest one has to be the trusted one.
+        thorough: count the elements that differ from each kernel set, whether or not equality is demanded.
     """
 
     def __init__(
-        self, reference: TensorInfo, target: TensorInfo, *, exact: bool = False, answers: bool = False
+        self,
+        reference: TensorInfo,
+        target: TensorInfo,
+        *,
+        exact: bool = False,
+        answers: bool = False,
+        thorough: bool = False,
     ) -> None:
         self.reference = reference
         self.target = target
         self._integers = is_integer(reference)
         self._same = same_integers(reference, target)
         self._exact = exact
+        self._thorough = thorough or exact
         self._kernels: dict[str, int] = {}  # elements that differ from each
         self._operators = 0
         self._count = 0
@@ -120,7 +132,7 @@ class NoiseBand:
         batch = len(first)
         values = target.reshape(first.shape)
         for kernels, result in trusted.items():
-            unequal = self._unequal(values, result) if self._exact else 0
+            unequal = self._unequal(values, result) if self._thorough else 0
             self._kernels[kernels] = self._kernels.get(kernels, 0) + unequal
         touched = np.zeros(batch, bool)
         for rows in blocks(batch, max(1, BLOCK // max(1, first[:1].size))):
@@ -201,7 +213,9 @@ class NoiseBand:
             non_finite=self._non_finite,
             worst_channel=None if worst is None else (worst, int(self._by_channel[worst])),
             answers=self._answers if self._classes > 1 else None,
-            reason=self._reason(),
+            reason=self._reason_of_inequality() if self._exact else self._reason_beyond_noise(),
+            beyond_noise=self._reason_beyond_noise(),
+            unequal=dict(self._kernels) if self._thorough else None,
         )
 
     def _allowed(self) -> float:
@@ -210,9 +224,7 @@ class NoiseBand:
             return REAL_SHARE_OF_MAXIMUM * self._maximum * operators
         return STEPS_PER_OPERATOR * operators if has_steps(self.reference) else 0.0
 
-    def _reason(self) -> str:
-        if self._exact:
-            return self._reason_of_inequality()
+    def _reason_beyond_noise(self) -> str:
         if self._non_finite:
             return f"{self._non_finite} of {self._count} elements are NaN or Inf where trusted kernels have numbers"
         allowed, unit = self._allowed(), " LSB" if self._integers else ""

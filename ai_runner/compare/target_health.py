@@ -28,12 +28,14 @@ class HealthReport:
         layers: by the place of the paired tensor in the reference.
         repeatable: the same input gave the same outputs twice; None where it was not tried.
         findings: of all tensors and of the target as a whole, one line each.
+        kinds: of the findings, a word each: those of `TensorHealth`, ``echo`` and ``not_repeatable``.
     """
 
     outputs: tuple[TensorHealth, ...] = ()
     layers: tuple[tuple[TensorPlace, TensorHealth], ...] = ()
     repeatable: bool | None = None
     findings: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 class TargetHealth:
@@ -97,16 +99,25 @@ class TargetHealth:
         """What was found so far."""
         outputs = tuple(monitor.result() for monitor in self._outputs)
         layers = tuple((place, monitor.result()) for place, (_, monitor) in self._layers.items())
-        findings = [f"output '{output.name}': {finding}" for output in outputs for finding in output.findings]
-        findings += [
-            f"output '{output.name}': it is the input itself, in every sample"
+        found = [
+            (kind, f"output '{output.name}': {finding}")
+            for output in outputs
+            for kind, finding in zip(output.kinds, output.findings, strict=True)
+        ]
+        found += [
+            ("echo", f"output '{output.name}': it is the input itself, in every sample")
             for output, echoes in zip(outputs, self._echoes, strict=True)
             if echoes == self._samples > 0 and not output.constant
         ]
-        findings += [f"{layer.name}: {finding}" for _, layer in layers for finding in layer.findings]
+        found += [
+            (kind, f"{layer.name}: {finding}")
+            for _, layer in layers
+            for kind, finding in zip(layer.kinds, layer.findings, strict=True)
+        ]
         if self._repeatable is False:
-            findings.insert(0, "the same input gave other outputs when it was run again")
-        return HealthReport(outputs, layers, self._repeatable, tuple(findings))
+            found.insert(0, ("not_repeatable", "the same input gave other outputs when it was run again"))
+        findings, kinds = tuple(text for _, text in found), tuple(kind for kind, _ in found)
+        return HealthReport(outputs, layers, self._repeatable, findings, kinds)
 
 
 def _equal_samples(output: Array, given: Array) -> int:

@@ -17,6 +17,7 @@ from ai_runner.compare.layer_alignment import LayerAlignment, Unpaired, align_la
 from ai_runner.compare.layer_map import LayerMap
 from ai_runner.compare.layer_pair import LayerPair, layer_index
 from ai_runner.compare.participant import Participant, Session
+from ai_runner.compare.recorder import Observer
 from ai_runner.compare.structure import StructuralDifference, structural_differences, tensor_differences
 from ai_runner.compare.target_health import HealthReport, TargetHealth
 from ai_runner.compare.tensor_alignment import align_tensors
@@ -45,10 +46,18 @@ class NoiseFloor:
     Attributes:
         rerun: runs a node of the reference again, see `Driver.rerun`.
         exact: demand equality with one kernel set.
+        thorough: measure noise floor and equality both, whichever decides: more runs, but a report that can be judged
+            by either.
     """
 
     rerun: Rerunning
     exact: bool = False
+    thorough: bool = False
+
+    @property
+    def judged_by(self) -> str:
+        """What decides: ``noise-floor`` or ``exact``."""
+        return "exact" if self.exact else "noise-floor"
 
 
 @dataclass
@@ -82,8 +91,10 @@ class TargetJudge:
         noise_floor: NoiseFloor | None = None,
         layer_map: LayerMap | None = None,
         features: Array | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._session = session
+        self._observer = observer
         self._reference = reference
         self._rule = rule
         self._introduced: IntroducedErrors | None = None
@@ -102,7 +113,9 @@ class TargetJudge:
             if noise_floor is not None:
                 paired = [(mine, theirs) for mine, theirs, _ in self._outputs]
                 self._introduced = IntroducedErrors(
-                    noise_floor.rerun, reference, participant.info, paired, noise_floor.exact
+                    *(noise_floor.rerun, reference, participant.info, paired),
+                    exact=noise_floor.exact,
+                    thorough=noise_floor.thorough,
                 )
             self._participant = participant
         except AiRunnerError as error:
@@ -133,6 +146,8 @@ class TargetJudge:
         try:
             given = self._feed(inputs)
             result = self._participant.run(given, labels)
+            if self._observer is not None:
+                self._observer(given, result)
             for mine, theirs, pair in self._outputs:
                 pair.update(reference.outputs[mine], result.outputs[theirs])
             self._layers.update(reference.nodes, result.nodes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from ai_runner.compare.layer_map import LayerMap
 from ai_runner.compare.participant import Participant, Session
+from ai_runner.compare.recorder import DataDigest, Recorder, sample_errors
 from ai_runner.compare.stages import FloatReference, Stages
 from ai_runner.compare.target_judge import NoiseFloor, TargetJudge
 from ai_runner.compare.tensor_pair import class_count, real_values
@@ -61,6 +63,7 @@ def validate(
     chunk_samples: int = CHUNK_SAMPLES,
     chunk_bytes: int = CHUNK_BYTES,
     progress: Progress | None = None,
+    recorder: Recorder | None = None,
 ) -> Validation:
     """Runs everything and compares every target with the reference.
 
@@ -81,6 +84,7 @@ def validate(
         layer_map: pairs of layers that go before all evidence.
         chunk_samples, chunk_bytes: largest chunk, by samples and by bytes of tensors of one runtime.
         progress: called with the runs done and the runs in all (samples times runtimes).
+        recorder: told of every run and how far each sample is off; what it raises ends the validation.
 
     Raises:
         InvalidParamError: labels that do not fit the samples or the first output, or not one row of features a sample.
@@ -98,7 +102,11 @@ def validate(
         )
     rule = tolerance or ToleranceRule()
     judges = [
-        TargetJudge(target, believed.info, per_layer, rule, noise_floor, layer_map, features) for target in targets
+        TargetJudge(
+            *(target, believed.info, per_layer, rule, noise_floor, layer_map, features),
+            observer=None if recorder is None else partial(recorder.ran, place),
+        )
+        for place, target in enumerate(targets)
     ]
     trained = None if float_reference is None else FloatReference(float_reference, believed.info)
     stages = Stages(
@@ -106,7 +114,7 @@ def validate(
         (believed.info, str(reference.descriptor)),
         [(judge.info, str(target.descriptor)) for judge, target in zip(judges, targets, strict=True)],
     )
-    step = _Step(believed, trained, judges, stages, source, labels, progress)
+    step = _Step(believed, trained, judges, stages, source, labels, progress, recorder)
     try:
         length = _chunk_length(believed, source, chunk_samples, chunk_bytes)
         for start in range(0, source.samples, length):
@@ -125,6 +133,8 @@ def validate(
         seed=source.seed,
         started=started,
         per_layer=per_layer,
+        judged_by="tolerance" if noise_floor is None else noise_floor.judged_by,
+        data_sha256=step.data_sha256,
     )
 
 
@@ -178,7 +188,10 @@ class _Step:
         source: Source,
         labels: Array | None,
         progress: Progress | None,
+        recorder: Recorder | None,
     ) -> None:
+        self._recorder = recorder
+        self._digest = DataDigest()
         self._believed = believed
         self._trained = trained
         self._judges = judges
@@ -192,7 +205,10 @@ class _Step:
     def run(self, start: int, stop: int) -> None:
         inputs = self._source.chunk(start, stop)
         labels = None if self._labels is None else self._labels[start:stop]
+        self._digest.update(inputs, labels)
         result: RunResult = self._believed.run(inputs, labels)
+        if self._recorder is not None:
+            self._recorder.ran(None, inputs, result)
         self._advance(stop - start)
         trained = None if self._trained is None else self._trained.run(inputs)
         answers = []
@@ -203,6 +219,14 @@ class _Step:
             real_values(tensor, x) for tensor, x in zip(self._believed.info.outputs, result.outputs, strict=True)
         ]
         self._stages.update(trained, expected, answers)
+        for place, answer in enumerate(answers):
+            if self._recorder is not None and answer is not None:
+                self._recorder.differed(place, sample_errors(expected, answer))
+
+    @property
+    def data_sha256(self) -> str:
+        """Of all that was run so far."""
+        return self._digest.result()
 
     def _advance(self, runs: int) -> None:
         self._done += runs

@@ -206,6 +206,8 @@ class Validation:
         per_layer: whether layers were asked for.
         notes: choices made for the user, one line each.
         failure: what kept everything from being run; None when it was.
+        judged_by: ``noise-floor``, ``exact`` (equality with a kernel set) or ``tolerance``.
+        data_sha256: of all inputs and labels that were run, 64 hexadecimal digits; '' without any.
     """
 
     reference: RunSummary
@@ -217,6 +219,8 @@ class Validation:
     per_layer: bool = False
     notes: tuple[str, ...] = ()
     failure: AiRunnerError | None = None
+    judged_by: str = "tolerance"
+    data_sha256: str = ""
 
     @property
     def verdict(self) -> Verdict:

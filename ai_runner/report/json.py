@@ -77,6 +77,8 @@ def _provenance(validation: Validation) -> dict[str, Any]:
         "samples": validation.samples,
         "seed": validation.seed,
         "per_layer": validation.per_layer,
+        "judged_by": validation.judged_by,
+        "data_sha256": validation.data_sha256,
     }
 
 
@@ -120,6 +122,7 @@ def _difference(difference: StructuralDifference) -> dict[str, str]:
 def _health(health: HealthReport) -> dict[str, Any]:
     return {
         "findings": list(health.findings),
+        "kinds": list(health.kinds),
         "repeatable": health.repeatable,
         "outputs": [_tensor_health(output) for output in health.outputs],
         "layers": [_tensor_health(layer) for _, layer in health.layers],
@@ -172,6 +175,8 @@ def _introduced(error: IntroducedError | None) -> dict[str, Any] | None:
         "worst_channel": None if error.worst_channel is None else error.worst_channel[0],
         "worst_channel_outside": None if error.worst_channel is None else error.worst_channel[1],
         "answers_changed": error.answers,
+        "beyond_noise": error.beyond_noise,
+        "unequal": None if error.unequal is None else dict(error.unequal),
     }
 
 
@@ -179,6 +184,8 @@ def _tensor(tensor: TensorComparison) -> dict[str, Any]:
     return {
         "name": tensor.name,
         "within_tolerance": tensor.within,
+        "reason": tensor.reason,
+        "count": tensor.count,
         "metrics": _metrics(tensor.metrics),
         "metrics_raw": _metrics(tensor.metrics_raw),
         "max_lsb": _number(tensor.max_lsb),
@@ -197,6 +204,8 @@ def _layer(layer: LayerComparison) -> dict[str, Any]:
         "target_name": layer.target_name,
         "paired_by": layer.evidence,
         "within_tolerance": None if tensor is None else tensor.within,
+        "reason": "" if tensor is None else tensor.reason,
+        "count": 0 if tensor is None else tensor.count,
         "metrics": _metrics(no_metrics() if tensor is None else tensor.metrics),
         "metrics_raw": _metrics(no_metrics() if tensor is None else tensor.metrics_raw),
         "max_lsb": None if tensor is None else _number(tensor.max_lsb),

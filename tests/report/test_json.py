@@ -80,7 +80,7 @@ def test_a_target_carries_everything_that_is_printed(validation: Any) -> None:
         "reason": "the reference has 1 NaN and 0 Inf and the target has 1 NaN and 0 Inf",
         "stage": None,
     }
-    assert target["health"] == {"findings": [], "repeatable": None, "outputs": [], "layers": []}
+    assert target["health"] == {"findings": [], "kinds": [], "repeatable": None, "outputs": [], "layers": []}
     assert (target["structure"], target["error_budget"]) == ([], [])
 
 
