@@ -37,7 +37,6 @@ class Exhibit:
         inputs: what it was run again on, by place, ``(samples,) + sample_shape``.
         target: what the target computed.
         trusted: what each kernel set computes.
-        earlier: the inputs of the samples before these, where there were any in the chunk.
         model: a .tflite file that computes it; empty where there is none.
         output: which of that file's outputs it is.
     """
@@ -45,13 +44,13 @@ class Exhibit:
     inputs: Tensors
     target: Array
     trusted: Mapping[str, Array]
-    earlier: Tensors
     model: bytes
     output: int
 
     def on(self, inputs: Tensors) -> Exhibit:
-        """The same result of the target, beside other inputs."""
-        return replace(self, inputs=inputs)
+        """The target's results for the first samples, beside other inputs of theirs."""
+        samples = len(next(iter(inputs.values())))
+        return replace(self, inputs=inputs, target=self.target[:samples])
 
 
 class IntroducedErrors:
@@ -121,8 +120,11 @@ class IntroducedErrors:
         found = self._rerun(place[0], exhibit.inputs)
         if found is None:
             return False
+        trusted = {kernels: outputs[place[1]] for kernels, outputs in found.outputs.items()}
+        if not all(_comparable(result, exhibit.target) for result in trusted.values()):
+            return False
         trial = NoiseBand(band.reference, band.target, exact=self._exact)
-        trial.update(exhibit.target, {k: outputs[place[1]] for k, outputs in found.outputs.items()}, found.operators)
+        trial.update(exhibit.target, trusted, found.operators)
         return not trial.result().diverges
 
     def _update_layer(self, pair: LayerPair, chunk: _Chunk) -> None:
@@ -193,7 +195,6 @@ class IntroducedErrors:
             inputs={key: inputs[key][rows] for key in found.inputs},
             target=target.reshape(next(iter(trusted.values())).shape)[rows],
             trusted={kernels: result[rows] for kernels, result in trusted.items()},
-            earlier={key: array[rows - 1] for key, array in inputs.items()} if rows[0] > 0 else {},
             model=found.model,
             output=place[1],
         )
@@ -247,6 +248,14 @@ class _Chunk:
         if rows.all():
             return {place: self._recorded[place] for place in places}
         return {place: self._recorded[place][rows] for place in places}
+
+
+def _comparable(trusted: Array, target: Array) -> bool:
+    """Whether a fit would say anything: huge values have a band that holds everything, and NaN fits whatever comes."""
+    if trusted.dtype.kind != "f" or target.dtype.kind != "f":
+        return True
+    largest = [float(np.abs(array[np.isfinite(array)]).max(initial=0.0)) for array in (trusted, target)]
+    return bool((np.isfinite(trusted) >= np.isfinite(target)).all()) and largest[0] <= 2.0 * largest[1]
 
 
 def _same_storage(one: TensorInfo, other: TensorInfo) -> bool:

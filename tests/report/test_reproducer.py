@@ -22,9 +22,7 @@ def target(digits_int8: Path) -> TargetResult:
     """A target whose whole model came out one too high."""
     model = digits_int8.read_bytes()
     inputs = np.full((2, 8, 8, 1), 7, np.int8)
-    exhibit = Exhibit(
-        {(-1, 0): inputs}, np.ones((2, 10), np.int8), {"reference": np.zeros((2, 10), np.int8)}, {}, model, 0
-    )
+    exhibit = Exhibit({(-1, 0): inputs}, np.ones((2, 10), np.int8), {"reference": np.zeros((2, 10), np.int8)}, model, 0)
     error = IntroducedError(7, ("reference",), 20, 20, 9.0, 1.0, 0.0, reason='it says "x"""\n\\')
     layer = LayerComparison(3, 'a"""name\n', "CONV_2D", "n", "id", None, None, None, error)
     return TargetResult(RunSummary("file:x"), layers=(layer,), exhibit=exhibit)
