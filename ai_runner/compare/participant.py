@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from ai_runner.compare.label_order import LabelOrder
+from ai_runner.compare.latency_sample import LatencySampler
 from ai_runner.compare.metrics import LabelAccuracy
 from ai_runner.compare.record_fields import RecordFields
 from ai_runner.compare.tensor_alignment import align_tensors
@@ -72,6 +73,7 @@ class Participant:
         self._samples = 0
         self._durations = 0.0
         self._measured = 0
+        self._latency = LatencySampler()
         self._source: str | None = None
 
     def warn(self, text: str) -> None:
@@ -87,6 +89,7 @@ class Participant:
         self._samples += len(inputs[0])
         self._durations += sum(result.durations)
         self._measured += len(result.durations)
+        self._latency.update(result.durations)
         self._source = str(result.source) if result.durations else self._source
         for text in result.warnings:
             self.warn(text)
@@ -113,6 +116,7 @@ class Participant:
             samples=self._samples,
             c_duration_ms=self._durations / self._measured if self._measured else None,
             c_duration_source=self._source,
+            latency=self._latency.result(),
             accuracy=self._accuracy.value if self._accuracy.samples else None,
             warnings=tuple(self.warnings),
             error=self.error,

@@ -18,6 +18,7 @@ from ai_runner.compare.layer_map import LayerMap
 from ai_runner.compare.layer_pair import LayerPair, layer_index
 from ai_runner.compare.participant import Participant, Session
 from ai_runner.compare.recorder import Observer
+from ai_runner.compare.scatter_sample import ScatterSampler
 from ai_runner.compare.structure import StructuralDifference, structural_differences, tensor_differences
 from ai_runner.compare.target_health import HealthReport, TargetHealth
 from ai_runner.compare.tensor_alignment import align_tensors
@@ -101,6 +102,7 @@ class TargetJudge:
         self._participant: Participant | None = None
         self._error: AiRunnerError | None = None
         self._outputs: list[tuple[int, int, TensorPair]] = []
+        self._scatters: list[ScatterSampler] = []
         self._missing: list[str] = []
         self._unpaired_outputs: list[Unpaired] = []
         self._layers = _Layers(rule, layer_map)
@@ -148,8 +150,10 @@ class TargetJudge:
             result = self._participant.run(given, labels)
             if self._observer is not None:
                 self._observer(given, result)
-            for mine, theirs, pair in self._outputs:
+            for (mine, theirs, pair), scatter in zip(self._outputs, self._scatters, strict=True):
                 pair.update(reference.outputs[mine], result.outputs[theirs])
+                values = pair.real_reference(reference.outputs[mine]), pair.real_target(result.outputs[theirs])
+                scatter.update(*values)
             self._layers.update(reference.nodes, result.nodes)
             if self._introduced is not None:
                 self._introduced.update(inputs, reference, result, self._layers.shown)
@@ -177,8 +181,8 @@ class TargetJudge:
         """What was found; `reference_error` is what ended the reference."""
         found = self._introduced
         outputs = tuple(
-            OutputComparison(pair.result(), None if found is None else found.output(mine))
-            for mine, _, pair in self._outputs
+            OutputComparison(pair.result(), None if found is None else found.output(mine), scatter.result())
+            for (mine, _, pair), scatter in zip(self._outputs, self._scatters, strict=True)
         )
         layers = self._layers.result(found)
         if self._participant is None:
@@ -224,6 +228,7 @@ class TargetJudge:
             else:
                 pair = TensorPair(reference.outputs[mine], target.outputs[theirs], self._rule)
                 self._outputs.append((mine, theirs, pair))
+                self._scatters.append(ScatterSampler())
         for theirs, tensor in enumerate(target.outputs):
             if theirs not in places:
                 reason = "the reference has no such output"

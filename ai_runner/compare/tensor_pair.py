@@ -168,6 +168,10 @@ class TensorPair:
         within &= np.isfinite(real_reference) & np.isfinite(real_target)
         return int(within.size - within.sum())
 
+    def real_reference(self, reference: Array) -> Array:
+        """The real values of the reference's tensor."""
+        return real_values(self._meaning_of_reference, reference)
+
     def real_target(self, target: Array) -> Array:
         """The real values of the target's tensor, in the shape that the reference has."""
         shape = (len(target), *self.reference.sample_shape)

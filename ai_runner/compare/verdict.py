@@ -9,8 +9,10 @@ from enum import StrEnum
 
 from ai_runner.compare.error_budget import StageShare
 from ai_runner.compare.introduced import Exhibit
+from ai_runner.compare.latency_sample import LatencySample
 from ai_runner.compare.layer_alignment import Unpaired
 from ai_runner.compare.noise_band import IntroducedError
+from ai_runner.compare.scatter_sample import ScatterSample
 from ai_runner.compare.structure import StructuralDifference
 from ai_runner.compare.target_health import HealthReport
 from ai_runner.compare.tensor_pair import TensorComparison
@@ -68,10 +70,12 @@ class OutputComparison:
         tensor: the comparison with the reference.
         introduced: how far it lies outside of what trusted kernels compute from the target's last recorded tensors, or
             from the inputs; None where tolerances decide.
+        scatter: some pairs of values, for a picture.
     """
 
     tensor: TensorComparison
     introduced: IntroducedError | None = None
+    scatter: ScatterSample | None = None
 
     @property
     def within(self) -> bool:
@@ -115,6 +119,7 @@ class RunSummary:
         accuracy: against the labels; None without labels.
         warnings: what it warned of, each once.
         error: why it could not go on; None when it could.
+        latency: times of some samples, for a picture; None without a measurement.
     """
 
     descriptor: str
@@ -125,6 +130,7 @@ class RunSummary:
     accuracy: float | None = None
     warnings: tuple[str, ...] = ()
     error: AiRunnerError | None = None
+    latency: LatencySample | None = None
 
 
 @dataclass(frozen=True)

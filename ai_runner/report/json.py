@@ -14,9 +14,11 @@ import numpy as np
 from ai_runner import __version__
 from ai_runner.compare.error_budget import StageShare
 from ai_runner.compare.health import TensorHealth
+from ai_runner.compare.latency_sample import LatencySample
 from ai_runner.compare.layer_alignment import Unpaired
 from ai_runner.compare.metrics import no_metrics
 from ai_runner.compare.noise_band import IntroducedError
+from ai_runner.compare.scatter_sample import ScatterSample
 from ai_runner.compare.structure import StructuralDifference
 from ai_runner.compare.target_health import HealthReport
 from ai_runner.compare.tensor_pair import TensorComparison
@@ -89,6 +91,7 @@ def _run(run: RunSummary) -> dict[str, Any]:
         "samples": run.samples,
         "c_duration_ms": _number(run.c_duration_ms),
         "c_duration_source": run.c_duration_source,
+        "latency": _latency(run.latency),
         "warnings": list(run.warnings),
         "error": None if run.error is None else _error(run.error),
     }
@@ -155,7 +158,37 @@ def _share(share: StageShare) -> dict[str, Any]:
 
 
 def _output(output: OutputComparison) -> dict[str, Any]:
-    return {**_tensor(output.tensor), "introduced": _introduced(output.introduced)}
+    return {
+        **_tensor(output.tensor),
+        "introduced": _introduced(output.introduced),
+        "scatter": _scatter(output.scatter),
+    }
+
+
+def _scatter(sample: ScatterSample | None) -> dict[str, Any] | None:
+    if sample is None:
+        return None
+    return {
+        "count": sample.count,
+        "fair": [[_short(mine), _short(theirs)] for mine, theirs in sample.fair],
+        "worst": [[_short(mine), _short(theirs)] for mine, theirs in sample.worst],
+    }
+
+
+def _latency(sample: LatencySample | None) -> dict[str, Any] | None:
+    if sample is None:
+        return None
+    return {
+        "count": sample.count,
+        "min_ms": _short(sample.minimum),
+        "max_ms": _short(sample.maximum),
+        "ms": [_short(time) for time in sample.times],
+    }
+
+
+def _short(value: float) -> float:
+    """As many digits as a float32 has."""
+    return float(f"{value:.7g}")
 
 
 def _introduced(error: IntroducedError | None) -> dict[str, Any] | None:
