@@ -11,7 +11,7 @@ from ai_runner.drivers.eim.protocol import (
     Refused,
     Request,
 )
-from ai_runner.errors import HwIOError, InvalidMsgError, LinkTimeoutError
+from ai_runner.errors import HwIOError, InvalidMsgError, LinkLostError, LinkTimeoutError, TargetCrashError
 from ai_runner.transport import Transport
 from ai_runner.transport.child_process import ChildProcess
 from ai_runner.transport.process import last_line
@@ -81,7 +81,11 @@ class Link:
 
     def _write(self, message: bytes, deadline: Deadline) -> None:
         self._broken = True
-        self.transport.write(message, deadline)
+        try:
+            self.transport.write(message, deadline)
+        except (LinkLostError, TargetCrashError):
+            self._broken = False  # nobody is there to misread what follows: that shall say the same
+            raise
         self._broken = False
 
     def _next(self, request: Request, seconds: float, deadline: Deadline) -> Answer | Refused | None:

@@ -90,7 +90,7 @@ def test_killed_from_outside(open_engine: Callable[..., Driver], mode: str) -> N
         ({"faults": {"start": {"stdout": "hm\n", "kill": signal.SIGABRT.value}}}, TargetCrashError, "SIGABRT.*'hm'"),
         ({"faults": {"start": {"stdout": "wait\n", "hang": True}}}, LinkTimeoutError, "does not listen.*'wait'"),
         ({"faults": {"start": {"stdout": "wait\n", "stop": True}}}, LinkTimeoutError, "is stopped.*'wait'"),
-        ({"faults": {"hello": {"stdout": "hm\n", "exit": 1}}}, TargetCrashError, "exit code 1.*'hm'"),
+        ({"shm": False, "faults": {"hello": {"stdout": "hm\n", "exit": 1}}}, TargetCrashError, "exit code 1.*'hm'"),
         ({"faults": {"hello": {"stdout": "hm\n", "hang": True}}}, LinkTimeoutError, "did not answer hello.*'hm'"),
         ({"faults": {"hello": {"cut": 9}}}, TargetCrashError, "exit code 0.*Connected"),
         ({"replies": {"hello": {"raw": "nonsense\n\0"}}}, InvalidMsgError, "not JSON.*Connected"),
