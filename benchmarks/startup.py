@@ -1,4 +1,4 @@
-"""Start-up: import ai_runner over import numpy, and ai-runner --help over import ai_runner, whole processes in turn.
+"""Start-up: import AiRunner over import numpy, and ai-runner --help over import AiRunner, whole processes in turn.
 
     python benchmarks/startup.py [--runs N]
 
@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 
-LIMITS = {"import ai_runner / import numpy": 1.3, "ai-runner --help / import ai_runner": 1.5}
+LIMITS = {"import AiRunner / import numpy": 1.3, "ai-runner --help / import AiRunner": 1.5}
 COMMANDS = {
     "numpy": [sys.executable, "-c", "import numpy"],
-    "ai_runner": [sys.executable, "-c", "import ai_runner"],
+    "ai_runner": [sys.executable, "-c", "from ai_runner import AiRunner"],
     "help": [sys.executable, "-m", "ai_runner.cli", "--help"],
 }
 
@@ -39,8 +39,8 @@ def main() -> int:
     for name, value in median.items():
         print(f"{name:10s} {1000 * value:7.1f} ms (median of {runs}, host)")
     ratios = {
-        "import ai_runner / import numpy": median["ai_runner"] / median["numpy"],
-        "ai-runner --help / import ai_runner": median["help"] / median["ai_runner"],
+        "import AiRunner / import numpy": median["ai_runner"] / median["numpy"],
+        "ai-runner --help / import AiRunner": median["help"] / median["ai_runner"],
     }
     for name, ratio in ratios.items():
         print(f"{name}: {ratio:.2f} x (limit {LIMITS[name]} x)")

@@ -305,12 +305,26 @@ def python(code: str, *arguments: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_importing_the_package_loads_numpy_only() -> None:
-    listing = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
-    before = set(python(f"import numpy; {listing}"))
-    after = set(python(f"import ai_runner; {listing}"))
+LISTING = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+
+
+def test_importing_names_of_the_package_loads_numpy_only() -> None:
+    before = set(python(f"import numpy; {LISTING}"))
+    after = set(python(f"from ai_runner import *; {LISTING}"))
     assert "ai_runner" in after
     assert after - before - sys.stdlib_module_names == {"ai_runner"}
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    before = set(python(LISTING))
+    after = set(python(f"import ai_runner; {LISTING}"))
+    assert after - before - sys.stdlib_module_names == {"ai_runner"}
+
+
+def test_the_package_has_the_names_that_it_lists() -> None:
+    assert python("import ai_runner; print(*(n for n in ai_runner.__all__ if not hasattr(ai_runner, n)))") == []
+    assert python("import ai_runner; print({*ai_runner.__all__} <= {*dir(ai_runner)})") == ["True"]
+    assert python("import ai_runner; print(hasattr(ai_runner, 'nothing'))") == ["False"]
 
 
 def test_every_module_can_be_imported_without_posix() -> None:
