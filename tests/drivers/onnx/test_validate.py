@@ -15,6 +15,7 @@ from ai_runner.tflite_model import TfliteModel
 
 def transcribed(models: Any, digits: Path, change: float = 0.0) -> Path:
     """Same weights, channels first inside; `change` is added to one bias of the last layer."""
+    pytest.importorskip("ai_edge_litert", reason="no runtime for .tflite models")
     model = TfliteModel.read(digits)
     weights = [[model.tensors[i].data for i in operator.inputs[1:]] for operator in model.operators]
     (w1, b1), (w2, b2), (w3, b3), (w4, b4) = (weights[i] for i in (0, 1, 2, 5))
