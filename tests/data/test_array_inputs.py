@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_runner import data
-from ai_runner.data import FileInputs, RandomInputs, load_arrays, load_labels, split_labels
+from ai_runner.data import FileInputs, RandomInputs, array_file, load_arrays, load_labels, split_labels
 from ai_runner.errors import InvalidParamError
 from ai_runner.model import TensorInfo
 from ai_runner.quantization import Quantization
@@ -291,7 +290,7 @@ def test_shapes_that_the_file_does_not_hold(tmp_path: Path, shape: str) -> None:
 
 
 def test_an_archive_that_inflates_beyond_the_limit(npz: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "MAX_NPZ_BYTES", 1000)
+    monkeypatch.setattr(array_file, "MAX_NPZ_BYTES", 1000)
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, a=np.zeros(200, np.float32), b=np.zeros(200, np.float32))
     with pytest.raises(InvalidParamError, match="more than") as caught:

@@ -1,0 +1,104 @@
+"""Reads .npy and .npz files of anybody: nothing is unpickled, and no more is loaded than a file holds."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ai_runner.errors import InvalidParamError
+
+Array = npt.NDArray[Any]
+
+MAX_NPZ_BYTES = 4 << 30  # of all members that are loaded; a .npy file of any size is mapped, not loaded
+BOMB_BYTES = 64 << 20  # an array of this size that was packed
+BOMB_RATIO = 200  # so many times smaller is no data
+
+
+def load_arrays(path: str | Path, *, text: bool = False) -> dict[str, Array]:
+    """The arrays of a .npz file by name, loaded; or that of a .npy file under ``''``, mapped read-only.
+
+    Nothing is unpickled, and no more is loaded than the file says it holds. With `text`, arrays of strings too.
+
+    Raises:
+        InvalidParamError: no such file, not such a file, damaged, too large, or arrays of objects.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InvalidParamError(f"{path}: no such file", hint="inputs and labels are .npy or .npz files of numpy")
+    kinds = "iubfU" if text else "iubf"
+    try:
+        with path.open("rb") as file:
+            magic = file.read(6)
+        if magic == b"\x93NUMPY":
+            return {"": _map_npy(path, kinds)}
+        if magic[:2] == b"PK":
+            return _load_npz(path, kinds)
+    except InvalidParamError:
+        raise
+    except Exception as error:  # numpy, zipfile and zlib raise a dozen types on damaged files
+        raise InvalidParamError(
+            f"{path}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from error
+    raise InvalidParamError(f"{path}: is no .npy or .npz file", hint="save inputs with numpy.save or numpy.savez")
+
+
+def _map_npy(path: Path, kinds: str) -> Array:
+    with path.open("rb") as file:
+        shape, _, dtype = _header(file, str(path), kinds)
+    if prod(shape) == 0:
+        return np.empty(shape, dtype)
+    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _load_npz(path: Path, kinds: str) -> dict[str, Array]:
+    arrays: dict[str, Array] = {}
+    total = 0
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if not member.filename.endswith(".npy"):
+                continue
+            where = f"{path}:{member.filename.removesuffix('.npy')}"
+            with archive.open(member) as file:
+                shape, _, dtype = _header(file, where, kinds)
+            size = prod(shape) * dtype.itemsize
+            if size > member.file_size:
+                raise InvalidParamError(f"{where}: claims {size} bytes of data, the file holds {member.file_size}")
+            if size > BOMB_BYTES and size > BOMB_RATIO * member.compress_size:
+                raise InvalidParamError(
+                    f"{where}: inflates {member.compress_size:,} bytes to {size:,}",
+                    hint="data that is so regular is no test; if it is meant, save it with numpy.savez, unpacked",
+                )
+            total += size
+            if total > MAX_NPZ_BYTES:
+                raise InvalidParamError(
+                    f"{path}: more than {MAX_NPZ_BYTES >> 30} GiB of arrays",
+                    hint="save the input as .npy: it is mapped, not loaded",
+                )
+            with archive.open(member) as file:
+                arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
+    return arrays
+
+
+def _header(file: Any, where: str, kinds: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise InvalidParamError(f"{where}: .npy version {version} holds no plain numbers")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, order, dtype = read(file)
+    if dtype.kind not in kinds:
+        raise InvalidParamError(f"{where}: dtype {dtype} is no number", hint="save integers or floats")
+    if any(size < 0 for size in shape):
+        raise InvalidParamError(f"{where}: shape {list(shape)}")
+    return shape, order, dtype
+
+
+def listing(arrays: Mapping[str, Array]) -> str:
+    """What there is, for a hint."""
+    return ", ".join(f"{name or 'one array'} {array.dtype.name}{list(array.shape)}" for name, array in arrays.items())

@@ -1,0 +1,103 @@
+"""What a source of inputs is, and which one a text names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from ai_runner.data.array_inputs import FileInputs
+from ai_runner.data.csv_inputs import CsvInputs
+from ai_runner.data.image_inputs import ImageInputs
+from ai_runner.data.labelled_files import labelled_files
+from ai_runner.data.labels import Labels, read_labels, split_labels
+from ai_runner.data.loader_inputs import PREFIX, LoaderInputs
+from ai_runner.data.preprocessing import Preprocessing
+from ai_runner.data.sound_inputs import SoundInputs
+from ai_runner.errors import InvalidParamError
+from ai_runner.model import TensorInfo
+
+_TABLES = (".csv", ".tsv")
+
+
+class Source(Protocol):
+    """Inputs of a model, read in chunks, and their labels where they have some."""
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+
+    @property
+    def seed(self) -> int | None:
+        """Of random inputs."""
+
+    @property
+    def labels(self) -> Labels | None:
+        """What the data says that the answers are."""
+
+    @property
+    def description(self) -> str:
+        """Where they come from and what is done with them, one line."""
+
+    def chunk(self, start: int, stop: int) -> list[npt.NDArray[Any]]:
+        """Samples start..stop-1: one array an input, ``(stop - start,) + sample_shape`` in the model's type."""
+
+
+def open_source(
+    text: str,
+    inputs: Sequence[TensorInfo],
+    *,
+    labels: str | None = None,
+    columns: str | None = None,
+    preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 - frozen
+    progress: Callable[[int, int], None] | None = None,
+) -> Source:
+    """The source that `text` names: a .npy, .npz or .csv file, a folder of images or WAV files, a Python loader.
+
+    Args:
+        text: a path, or ``py:module:function``.
+        inputs: of the reference.
+        labels: where the labels are: ``F.npy``, ``F.npz:KEY``, a column ``F.csv:COLUMN`` of the same file, or for a
+            folder a list of files, .csv or .json. By default those that the source itself has.
+        columns: of a CSV file that hold values.
+        preprocessing: what is done with the values.
+        progress: called while files are looked at, with those done and those in all.
+
+    Raises:
+        InvalidParamError: what cannot be read, or does not fit the inputs; one line that names file and place.
+        MissingRuntimeError: a package that reads such files is not installed.
+    """
+    label_path, label_key = split_labels(labels) if labels else (None, None)
+    same_file = label_path is not None and str(label_path) == text
+    source: Source
+    if columns is not None and Path(text).suffix.lower() not in _TABLES:
+        raise InvalidParamError(f"{text}: --columns is for CSV files")
+    if text.startswith(PREFIX):
+        source = LoaderInputs(text, inputs, preprocessing)
+    elif Path(text).is_dir():
+        is_list = label_path is not None and label_path.suffix.lower() in (*_TABLES, ".json")
+        files = labelled_files(text, label_path if is_list else None)
+        labels = None if is_list else labels
+        if files.are_images:
+            source = ImageInputs(files, inputs, preprocessing, progress)
+        else:
+            source = SoundInputs(files, inputs, preprocessing)
+    elif Path(text).suffix.lower() in _TABLES:
+        source = CsvInputs(text, inputs, label_key if same_file else None, columns, preprocessing)
+        labels = None if same_file else labels
+    else:
+        source = FileInputs(text, inputs, label_key if same_file else None, preprocessing)
+    if labels is None:
+        return source
+    return _Labelled(source, read_labels(labels, source.samples))
+
+
+class _Labelled:
+    """A source with labels from elsewhere."""
+
+    def __init__(self, source: Source, labels: Labels) -> None:
+        self.samples, self.seed, self.description = source.samples, source.seed, source.description
+        self.chunk = source.chunk
+        self.labels = labels
