@@ -95,12 +95,13 @@ def run(args: argparse.Namespace) -> int:
 def _validate(args: argparse.Namespace) -> Validation:
     from ai_runner.cli.console import ProgressBar
     from ai_runner.compare.layer_map import LayerMap
+    from ai_runner.compare.reference_kernels import with_reference_kernels
     from ai_runner.compare.tolerance import ToleranceRule
     from ai_runner.compare.validation import validate
     from ai_runner.data import load_labels, split_labels
     from ai_runner.raw_features import load_features
 
-    reference_text, notes = _reference(args.model)
+    reference_text, notes = with_reference_kernels(args.model)
     layer_map = LayerMap.read(args.map) if args.map else None
     if args.inputs is None and args.random is None:
         notes.append("inputs are random: --inputs takes real ones, and real ones find more")
@@ -165,17 +166,6 @@ def _noise_floor(args: argparse.Namespace, reference: AiRunner) -> NoiseFloor | 
             f"--policy {policy}: {reference.descriptor} cannot run its layers again", hint="give -m tflite:MODEL.tflite"
         )
     return NoiseFloor(reference.rerun, exact=policy == "exact")
-
-
-def _reference(text: str) -> tuple[str, list[str]]:
-    """The descriptor of the reference and what was chosen for it."""
-    from ai_runner.descriptor import parse_descriptor
-
-    descriptor = parse_descriptor(text)
-    if descriptor.scheme != "tflite" or "kernels" in descriptor.options:
-        return text, []
-    chosen = f"{text.strip()}{'&' if descriptor.options else '?'}kernels=reference"
-    return chosen, ["the reference runs on LiteRT's reference kernels; kernels=... in -m chooses others"]
 
 
 def _open(text: str) -> AiRunner:

@@ -40,9 +40,18 @@ SCHEMA = "ai-runner/validation/1"
 
 def write_json(validation: Validation, path: str | Path) -> None:
     """Writes the report; raises InvalidParamError when `path` cannot be written, and leaves nothing then."""
-    text = json.dumps(validation_dict(validation), indent=2, allow_nan=False, ensure_ascii=True, default=_plain)
+    write_report(validation_dict(validation), path)
+
+
+def write_report(report: Mapping[str, Any], path: str | Path) -> None:
+    """Writes a report that is a dictionary already; raises as `write_json`."""
     with whole_file(path) as file:
-        file.write(text.encode("ascii") + b"\n")
+        file.write(report_text(report).encode("ascii") + b"\n")
+
+
+def report_text(report: Mapping[str, Any]) -> str:
+    """A report as JSON."""
+    return json.dumps(report, indent=2, allow_nan=False, ensure_ascii=True, default=_plain)
 
 
 def validation_dict(validation: Validation) -> dict[str, Any]:
