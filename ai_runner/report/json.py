@@ -233,8 +233,12 @@ def _tensor(tensor: TensorComparison) -> dict[str, Any]:
         "max_lsb": _number(tensor.max_lsb),
         "tolerance": _tolerance(tensor.tolerance),
         "beyond": tensor.beyond,
-        "error_histogram": {str(error): count for error, count in tensor.histogram.items()},
+        "error_histogram": _histogram(tensor),
     }
+
+
+def _histogram(tensor: TensorComparison) -> dict[str, int]:
+    return {str(error): count for error, count in tensor.histogram.items()}
 
 
 def _layer(layer: LayerComparison) -> dict[str, Any]:
@@ -252,6 +256,7 @@ def _layer(layer: LayerComparison) -> dict[str, Any]:
         "metrics_raw": _metrics(no_metrics() if tensor is None else tensor.metrics_raw),
         "max_lsb": None if tensor is None else _number(tensor.max_lsb),
         "tolerance": None if tensor is None else _tolerance(tensor.tolerance),
+        "error_histogram": {} if tensor is None else _histogram(tensor),
         "c_duration_ms": _number(layer.c_duration_ms),
         "c_duration_source": layer.c_duration_source,
         "introduced": _introduced(layer.introduced),
