@@ -7,10 +7,8 @@ ten of them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +27,12 @@ from ai_runner.bench.measurement import Measurement, Series
 from ai_runner.errors import InvalidModelError, InvalidParamError
 from ai_runner.model import NodeInfo
 from ai_runner.profile import TimeSource
+from ai_runner.schemas import parse
 
 SCHEMA = "ai-runner/latency-baseline/1"
 FEWEST_PROCESSES = 10
 
 _MAX_BYTES = 64 << 20
-_MAX_LAYERS = 100_000
 
 
 @dataclass(frozen=True)
@@ -191,8 +189,8 @@ def read_baseline(path: str | Path) -> Baseline:
     try:
         if len(raw) > _MAX_BYTES:
             raise ValueError("it is too large")
-        return _parsed(json.loads(raw))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return _parsed(parse(raw, "latency-baseline"))
+    except (ValueError, RecursionError) as error:
         raise InvalidModelError(
             f"{path}: no latency baseline of this version: {error}",
             hint="write it with ai-runner bench --save-baseline",
@@ -200,39 +198,22 @@ def read_baseline(path: str | Path) -> Baseline:
 
 
 def _parsed(found: Any) -> Baseline:
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
-        raise ValueError(f"its schema is not {SCHEMA}")
-    layers = tuple((_text(layer["name"]), _text(layer["type"])) for layer in found["layers"])
-    if len(layers) > _MAX_LAYERS or len({name for name, _ in layers}) < len(layers):
-        raise ValueError("its layers are not distinct")
-    processes = found["processes"]
-    if not isinstance(processes, list) or not processes or not isinstance(found["emulated"], bool):
-        raise ValueError("it has no processes")
-    bests = tuple(tuple(_read_best(best) for best in process["layers"]) for process in processes)
+    """Raises ValueError where a process has another number of layers."""
+    layers = tuple((layer["name"], layer["type"]) for layer in found["layers"])
+    bests = tuple(tuple(_read_best(best) for best in process["layers"]) for process in found["processes"])
     if any(len(best) != len(layers) for best in bests):
         raise ValueError("a process has another number of layers")
     return Baseline(
-        desc=_text(found["desc"]),
-        model_name=_text(found["model"]["name"]),
-        model_hash=_text(found["model"]["hash"]),
-        conditions={name: _text(found["conditions"][name]) for name in CONDITIONS},
+        desc=found["desc"],
+        model_name=found["model"]["name"],
+        model_hash=found["model"]["hash"],
+        conditions={name: found["conditions"][name] for name in CONDITIONS},
         layers=layers,
         emulated=found["emulated"],
-        model=tuple(_read_best(process["model"]) for process in processes),
+        model=tuple(_read_best(process["model"]) for process in found["processes"]),
         bests=bests,
     )
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r:.40} is no text")
-    return value
-
-
 def _read_best(found: Any) -> Best:
-    ms, counters = found["ms"], found["counters"]
-    if ms is not None and not (type(ms) in (int, float) and isfinite(ms) and 0 <= ms < inf):
-        raise ValueError(f"{ms!r:.40} is no time")
-    if not isinstance(counters, list) or any(type(count) is not int for count in counters):
-        raise ValueError("a counter is no whole number")
-    return Best(None if ms is None else float(ms), tuple(counters))
+    return Best(None if found["ms"] is None else float(found["ms"]), tuple(found["counters"]))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_runner.bench.baseline import Baseline, judge_baseline, read_baseline
+from ai_runner.bench.conditions import CONDITIONS
 from ai_runner.bench.gate import MODEL, Method
 from ai_runner.bench.measurement import measure
 from ai_runner.errors import InvalidModelError, InvalidParamError
@@ -140,6 +142,7 @@ class TestBrokenFiles:
             (["processes", 1, "layers"], []),
             (["layers", 0, "name"], None),
             (["layers"], [{"name": "a", "type": "b"}] * 2),
+            (["processes", 0, "model", "extra"], 1),
             (["conditions"], {}),
             (["emulated"], "no"),
             (["model"], []),
@@ -152,17 +155,15 @@ class TestBrokenFiles:
 
     @given(JSON, st.data())
     def test_anything_in_any_place_is_read_or_refused(self, value: Any, data: Any) -> None:
-        from ai_runner.bench.baseline import _parsed
-
         found: dict[str, Any] = {
             "schema": "ai-runner/latency-baseline/1",
             "desc": "d",
             "model": {"name": "n", "hash": "h"},
-            "conditions": {},
+            "conditions": dict.fromkeys(CONDITIONS, ""),
             "emulated": False,
             "layers": [],
             "processes": [{"model": {"ms": 1.0, "counters": []}, "layers": []}],
         }
         found[data.draw(st.sampled_from(sorted(found)))] = value
-        with suppress(ValueError, TypeError, KeyError, AttributeError):
-            _parsed(found)
+        with TemporaryDirectory() as folder, suppress(InvalidModelError):
+            read_dict(Path(folder) / "b.json", found)

@@ -10,11 +10,13 @@ import pytest
 
 from ai_runner.bench import statistics
 from ai_runner.bench.baseline import read_baseline
+from ai_runner.schemas import check
 
 
 def read(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text("ascii"))
     assert list(path.parent.glob("*.part")) == []
+    check(found, "bench" if "measured" in found else "latency-baseline")
     return found
 
 
