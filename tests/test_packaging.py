@@ -22,7 +22,7 @@ import ai_runner
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROOTS = {"ai_runner": "ai_runner", "drivers": "ai_runner/drivers", "firmware_proto": "ai_runner/firmware_proto"}
 NOT_SOURCE = (".git", ".venv*", ".*_cache", ".hypothesis", "build", "dist", "*.egg-info", "__pycache__")
-SHIPPED = {".py", ".c", ".cpp", ".h", ".hpp", ".ld", ".proto", ".desc", ".json", ".typed"}
+SHIPPED = {".py", ".c", ".cpp", ".h", ".hpp", ".ld", ".proto", ".desc", ".json", ".css", ".j2", ".typed"}
 
 
 def build(source: Path, kind: str, out: Path) -> Path:

@@ -1,0 +1,68 @@
+"""How long samples take, and how the times of a runtime are distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ai_runner.report.html.chart import ACCENT, GRID, INK, SERIES, Chart, Drawing, plain
+from ai_runner.report.html.scale import logarithmic_numbers, plain_numbers
+
+QUANTILES = (0.5, 0.9, 0.99)
+_BINS = 40
+_WIDE = 4.0  # largest over smallest: beyond, the axis is logarithmic
+
+
+def quantiles(times: Sequence[float]) -> list[float]:
+    """The QUANTILES of `times`, ms, with linear interpolation."""
+    import numpy as np
+
+    return [float(value) for value in np.quantile(np.asarray(times), QUANTILES)]
+
+
+def latency_drawing(run: Mapping[str, Any], what: str) -> Drawing | None:
+    """A histogram of the times of single samples; None without times."""
+    import numpy as np
+
+    latency = run.get("latency")
+    if not latency or not latency["ms"]:
+        return None
+    times = np.asarray(latency["ms"], np.float64)
+    low, high = float(times.min()), float(times.max())
+    chart = Chart(190, (44, 16, 20, 34))
+    axes = chart.axes
+    if low > 0.0 and high / low > _WIDE:
+        edges = np.geomspace(low, high, _BINS + 1)
+        logarithmic_numbers(axes, "x", low / 1.05, high * 1.05)
+    else:
+        room = 0.02 * (high - low) or 0.05 * high or 1.0
+        edges = np.linspace(low - room, high + room, _BINS + 1)
+        axes.set_xlim(edges[0], edges[-1])
+        plain_numbers(axes, "x")
+    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)
+    counts, _ = np.histogram(times, edges)
+    axes.bar(edges[:-1], counts, np.diff(edges) * 0.94, align="edge", color=SERIES)
+    found = quantiles(latency["ms"])
+    axes.vlines(found, 0, 1, transform=axes.get_xaxis_transform(), color=ACCENT, linewidth=1.1, linestyles=(0, (3, 2)))
+    axes.annotate(
+        f"median {plain(found[0])} ms",
+        *((found[0], 1.0), (3, 3)),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        color=INK,
+        ha="left" if found[0] < (low * high) ** 0.5 or found[0] - low < 0.6 * (high - low) else "right",
+    )
+    plain_numbers(axes, "y")
+    axes.grid(visible=True, axis="y", color=GRID, linewidth=0.6)
+    axes.set_xlabel("ms a sample")
+    axes.set_ylabel("samples")
+    source = str(run["c_duration_source"])
+    spoken = ", ".join(f"{q:.0%}: {plain(ms)} ms" for q, ms in zip(QUANTILES, found, strict=True))
+    note = f"source: {source}; lines at the median, 90 % and 99 %"
+    if source == "batch_mean":
+        note += "; each time is the mean of a batch"
+    if len(times) < latency["count"]:
+        note += f"; {len(times)} of {latency['count']} samples"
+    extremes = f"{plain(latency['min_ms'])} to {plain(latency['max_ms'])} ms"
+    words = f"Times of {latency['count']} samples from {extremes}; {spoken}."
+    return Drawing(f"Time of a sample: {what}", note, words, chart)

@@ -1,0 +1,134 @@
+"""What every layer adds to the error, beside the noise band, and how long it takes: a row a layer, in running order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ai_runner.report.html.chart import ACCENT, BAND, FAIL, GRID, INK, MUTED, SERIES, Chart, Drawing, plain
+from ai_runner.report.html.scale import decades_scale, plain_numbers, steps_scale
+
+Layer = Mapping[str, Any]
+
+MOST_LAYERS = 150
+_ROW = 12.5
+_NAMES = 138.0
+
+
+def error_drawings(layers: Sequence[Layer], target: str) -> list[Drawing]:
+    """One for layers of integers, in LSB, and one for layers of real values; none for what is not there."""
+    compared = [layer for layer in layers if layer["count"]]
+    integers = [layer for layer in compared if layer["max_lsb"] is not None]
+    reals = [layer for layer in compared if layer["max_lsb"] is None]
+    return [_errors(some, target, unit) for some, unit in ((integers, "LSB"), (reals, "real values")) if some]
+
+
+def _errors(layers: Sequence[Layer], target: str, unit: str) -> Drawing:
+    shown, note = _those_that_matter(layers, _error)
+    chart = Chart(len(shown) * _ROW + 48, (_NAMES, 8, 8, 34))
+    axes = chart.axes
+    whole = unit == "LSB"
+    everything = []
+    for row, layer in enumerate(shown):
+        total = layer["max_lsb"] if whole else layer["metrics"]["max_abs"]
+        introduced = layer["introduced"]
+        band, own, allowed = _floor(introduced)
+        everything += [x for x in (total, band, own, allowed) if x is not None]
+        if introduced is not None:
+            axes.barh(row, band, 0.72, color=BAND)
+            axes.vlines(allowed, row - 0.36, row + 0.36, color=MUTED, linewidth=1.2)
+        if total is not None:
+            axes.plot(total, row, "D", markersize=3.6, markerfacecolor="none", markeredgecolor=MUTED, clip_on=False)
+        if own is not None:
+            colour = FAIL if introduced["diverges"] else SERIES
+            axes.hlines(row, 0, own, color=colour, linewidth=2.0)
+            axes.plot(own, row, "o", markersize=4.4, color=colour, clip_on=False)
+    if whole:
+        steps_scale(axes, max(everything, default=1.0))
+    else:
+        decades_scale(axes, everything)
+    axes.set_xlabel("LSB" if whole else "absolute error")
+    _rows(chart, shown, _is_wrong)
+    said = "Error per layer" if whole else "Error per layer of real values"
+    return Drawing(f"{said}: {target}", note, _errors_in_words(layers, unit), chart)
+
+
+def _floor(introduced: Mapping[str, Any] | None) -> tuple[float, float | None, float]:
+    if introduced is None:
+        return 0.0, None, 0.0
+    return introduced["band"] or 0.0, introduced["largest"] or 0.0, introduced["allowed"] or 0.0
+
+
+def _errors_in_words(layers: Sequence[Layer], unit: str) -> str:
+    wrong = [f"{layer['index']} {layer['name']}" for layer in layers if _is_wrong(layer)]
+    if not any(layer["introduced"] for layer in layers):
+        return f"Largest error of {len(layers)} layers against the reference, in {unit}."
+    if not wrong:
+        return f"None of {len(layers)} layers adds an error beyond the noise band, in {unit}."
+    return f"{len(wrong)} of {len(layers)} layers add an error beyond the noise band, the first is layer {wrong[0]}."
+
+
+def time_drawing(layers: Sequence[Layer], target: str) -> Drawing | None:
+    """The mean time of every layer; None where none was measured."""
+    timed = [layer for layer in layers if layer["c_duration_ms"] is not None]
+    if not timed:
+        return None
+    shown, note = _those_that_matter(timed, lambda layer: float(layer["c_duration_ms"]))
+    whole = sum(layer["c_duration_ms"] for layer in timed)
+    chart = Chart(len(shown) * _ROW + 48, (_NAMES, 34, 8, 34))
+    axes = chart.axes
+    longest = max(layer["c_duration_ms"] for layer in shown)
+    for row, layer in enumerate(shown):
+        time = layer["c_duration_ms"]
+        axes.barh(row, time, 0.72, color=ACCENT if time == longest else SERIES)
+        if whole > 0.0:
+            axes.annotate(
+                f"{time / whole:.0%}",
+                (time, row),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.0,
+                color=MUTED,
+            )
+    axes.set_xlim(0, longest or 1.0)
+    plain_numbers(axes, "x")
+    axes.grid(visible=True, axis="x", color=GRID, linewidth=0.6)
+    axes.set_xlabel("ms, mean of a sample")
+    _rows(chart, shown, lambda layer: False)
+    sources = sorted({str(layer["c_duration_source"]) for layer in timed})
+    slowest = max(timed, key=lambda layer: float(layer["c_duration_ms"]))
+    words = (
+        f"{len(timed)} layers take {plain(whole)} ms together; the slowest is layer {slowest['index']} "
+        f"{slowest['name']} with {plain(slowest['c_duration_ms'])} ms."
+    )
+    note = "; ".join(filter(None, (f"source: {', '.join(sources)}", note)))
+    return Drawing(f"Time per layer: {target}", note, words, chart)
+
+
+def _rows(chart: Chart, layers: Sequence[Layer], wrong: Any) -> None:
+    """A name a row, from top to bottom; of what is wrong in the colour of failure."""
+    axes = chart.axes
+    axes.set_ylim(len(layers) - 0.4, -0.6)
+    axes.set_yticks(range(len(layers)), [chart.name(f"{layer['index']} {layer['name']}") for layer in layers])
+    axes.tick_params(axis="y", length=0)
+    for label, layer in zip(axes.get_yticklabels(), layers, strict=True):
+        label.set_color(FAIL if wrong(layer) else INK)
+
+
+def _is_wrong(layer: Layer) -> bool:
+    return bool(layer["introduced"] and layer["introduced"]["diverges"])
+
+
+def _error(layer: Layer) -> float:
+    introduced = layer["introduced"]
+    own = introduced["largest"] or 0.0 if introduced else 0.0
+    return float(own + 1e9 * _is_wrong(layer) or layer["max_lsb"] or layer["metrics"]["max_abs"] or 0.0)
+
+
+def _those_that_matter(layers: Sequence[Layer], weight: Any) -> tuple[Sequence[Layer], str]:
+    """All layers, or the heaviest of very many, in running order; and what to say about that."""
+    if len(layers) <= MOST_LAYERS:
+        return layers, ""
+    heaviest = sorted(range(len(layers)), key=lambda place: -weight(layers[place]))[:MOST_LAYERS]
+    return [layers[place] for place in sorted(heaviest)], f"the {MOST_LAYERS} largest of {len(layers)} layers"

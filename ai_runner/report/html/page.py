@@ -1,0 +1,188 @@
+"""The page: what is on it, in which order, and the file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ai_runner.errors import MissingRuntimeError
+from ai_runner.report.html.budget_chart import budget_drawing
+from ai_runner.report.html.chart import Drawing
+from ai_runner.report.html.latency_chart import QUANTILES, latency_drawing, quantiles
+from ai_runner.report.html.layer_charts import error_drawings, time_drawing
+from ai_runner.report.html.value_charts import histogram_drawing, scatter_drawing
+from ai_runner.report.html.wording import (
+    bytes_in_words,
+    divergence,
+    headline,
+    milliseconds,
+    number,
+    percent,
+    runtime_of,
+    verdict_of,
+)
+from ai_runner.report.output_file import whole_file
+from ai_runner.report.printable import printable, shortened
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+Report = Mapping[str, Any]
+
+MOST_OUTPUTS = 4  # of one target with charts of their own; the table has all
+_LONGEST_TITLE = 44
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing as it stands on the page; `svg` is markup, the others are text."""
+
+    title: str
+    note: str
+    svg: Any
+
+
+def write_html(report: Report, path: str | Path) -> None:
+    """Writes the page of a report (`report.json.validation_dict`).
+
+    Raises:
+        InvalidParamError: `path` cannot be written; nothing is left then.
+        MissingRuntimeError: the packages that draw are not installed.
+    """
+    page = html_page(report)
+    with whole_file(path) as file:
+        file.write(page.encode("utf-8"))
+
+
+def html_page(report: Report) -> str:
+    """The page as text; raises MissingRuntimeError where the packages that draw are not installed."""
+    check_packages()
+    gallery = _Gallery()
+    targets = report["targets"]
+    names = _names(targets)
+    runs = [("reference", report["reference"]), *zip(names, targets, strict=True)]
+    layers = [gallery.hang(error_drawings(target["layers"], name)) for name, target in zip(names, targets, strict=True)]
+    times = [time_drawing(target["layers"], name) for name, target in zip(names, targets, strict=True)]
+    budgets = [budget_drawing(target["error_budget"], name) for name, target in zip(names, targets, strict=True)]
+    style = files(__package__).joinpath("templates", "page.css").read_text("utf-8")
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            names=names,
+            runs=runs,
+            verdict=verdict_of(report),
+            style=style,
+            style_hash=base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii"),
+            title=_title(report),
+            layer_errors=[picture for pictures in layers for picture in pictures],
+            layer_times=gallery.hang(times),
+            layer_rows=_layer_rows(targets),
+            values=gallery.hang(_value_drawings(targets, names)),
+            latencies=gallery.hang(latency_drawing(run, name) for name, run in runs),
+            quantile_names=[f"{q:.0%}" for q in QUANTILES],
+            budgets=gallery.hang(budgets),
+        )
+    )
+
+
+def check_packages() -> None:
+    """Raises MissingRuntimeError, which names the extra, unless the packages that draw are installed."""
+    try:
+        import jinja2  # noqa: F401
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MissingRuntimeError(
+            f"the HTML page needs {error.name}", hint="pip install 'ai-runner[report]'"
+        ) from error
+
+
+class _Gallery:
+    """Turns drawings into markup, each with a number of its own."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def hang(self, drawings: Iterable[Drawing | None]) -> list[Picture]:
+        from markupsafe import Markup
+
+        pictures = []
+        for drawing in drawings:
+            if drawing is not None:
+                self._count += 1
+                svg = drawing.chart.svg(drawing.description, self._count)
+                pictures.append(Picture(drawing.title, drawing.note, Markup(svg)))  # noqa: S704  written by an XML writer
+        return pictures
+
+
+def _names(targets: Sequence[Report]) -> list[str]:
+    """What targets are called in titles: their descriptors, numbered where there are several."""
+    short = [shortened(printable(target["descriptor"]), _LONGEST_TITLE) for target in targets]
+    return short if len(short) == 1 else [f"{place}. {name}" for place, name in enumerate(short, 1)]
+
+
+def _title(report: Report) -> str:
+    info = report["reference"]["info"]
+    return f"{info['name'] if info else 'validation'}: {verdict_of(report)}"
+
+
+def _value_drawings(targets: Sequence[Report], names: Sequence[str]) -> list[Drawing | None]:
+    """Of every target: its first outputs, and the integer errors of the layer at which it begins to differ."""
+    drawings: list[Drawing | None] = []
+    for target, name in zip(targets, names, strict=True):
+        found = target["first_divergence"]
+        if found is not None and found["layer"] is not None:
+            layer = next((x for x in target["layers"] if x["name"] == found["name"] and x["count"]), None)
+            if layer is not None:
+                drawings.append(histogram_drawing(layer, f"layer {layer['index']} {layer['name']} of {name}"))
+        for output in target["outputs"][:MOST_OUTPUTS]:
+            what = name if len(target["outputs"]) == 1 else f"{output['name']} of {name}"
+            drawings += [histogram_drawing(output, what), scatter_drawing(output, what)]
+    return drawings
+
+
+def _layer_rows(targets: Sequence[Report]) -> list[tuple[Report, list[Report | None]]]:
+    """The layers of all targets side by side: a layer of the reference, and what each target made of it."""
+    rows: dict[tuple[Any, ...], list[Report | None]] = {}
+    first: dict[tuple[Any, ...], Report] = {}
+    for place, target in enumerate(targets):
+        seen: dict[tuple[Any, ...], int] = {}
+        for layer in target["layers"]:
+            name = (layer["index"], layer["name"])
+            seen[name] = seen.get(name, 0) + 1
+            key = (*name, seen[name])
+            first.setdefault(key, layer)
+            rows.setdefault(key, [None] * len(targets))[place] = layer
+    return [(first[key], rows[key]) for key in sorted(rows, key=lambda key: (key[0], key[2]))]
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    folder = files(__package__).joinpath("templates")
+    environment = Environment(
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number, ms=milliseconds, percent=percent, size=bytes_in_words, runtime=runtime_of, divergence=divergence
+    )
+    environment.globals.update(headline=headline, quantiles=quantiles)
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """Text of the report without control characters and marks that turn the direction of writing; markup as it is."""
+    return printable(value) if type(value) is str else value
