@@ -17,6 +17,8 @@ from ai_runner.errors import AiRunnerError, InvalidParamError
 
 VERBS = {
     "validate": "ai_runner.cli.validate",
+    "judge": "ai_runner.cli.judge",
+    "diff": "ai_runner.cli.diff",
     "bench": "ai_runner.cli.bench",
     "info": "ai_runner.cli.info",
     "run": "ai_runner.cli.run",

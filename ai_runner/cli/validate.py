@@ -5,18 +5,32 @@ from __future__ import annotations
 import argparse
 import logging
 import shutil
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ai_runner.cli.inputs import add_input_arguments, natural, open_inputs, tolerance
+from ai_runner.cli.judging import (
+    add_baseline_argument,
+    add_output_arguments,
+    check_outputs,
+    policy_argument,
+    read_policy_argument,
+    read_report,
+    tolerance_rule,
+    worse_than,
+    write_outputs,
+)
 from ai_runner.errors import AiRunnerError, ExitCode
 
 if TYPE_CHECKING:
     from ai_runner import AiRunner
+    from ai_runner.bundle.writer import BundleWriter
     from ai_runner.compare.target_judge import NoiseFloor
+    from ai_runner.compare.tolerance import ToleranceRule
     from ai_runner.compare.verdict import TargetResult, Validation
     from ai_runner.journal import Journal
+    from ai_runner.policy.policy import Policy
 
 HELP = "compare what targets compute with what the model computes"
 
@@ -45,9 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--policy",
-        choices=("noise-floor", "exact", "tolerance"),
+        metavar="P",
+        type=policy_argument,
         help="noise-floor: a layer may do what any of LiteRT's kernel sets does with its inputs (default for a tflite: "
-        "reference); exact: it has to equal one of them; tolerance: outputs are held to tolerances (default otherwise)",
+        "reference); exact: it has to equal one of them; tolerance: outputs are held to tolerances (default "
+        "otherwise); F.toml: what the file says (docs/policy.md)",
     )
     parser.add_argument("--atol", metavar="A", type=tolerance, help="of real-valued outputs (default: 1e-5)")
     parser.add_argument("--rtol", metavar="R", type=tolerance, help="of real-valued outputs (default: 1e-4)")
@@ -57,7 +73,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep every result there at once: a run that was killed or unplugged resumes when it is started again",
     )
-    parser.add_argument("--json", metavar="F", help="write the report as JSON as well, whatever the verdict")
+    add_output_arguments(parser)
+    parser.add_argument(
+        "--bundle",
+        metavar="PATH",
+        help="write report, outputs and the worst samples to a folder, or a .zip, that can be judged again",
+    )
+    add_baseline_argument(parser)
+    parser.add_argument("--save-baseline", metavar="F", help="write the report as a baseline for later runs")
     parser.add_argument(
         "--reproducer",
         metavar="DIR",
@@ -68,35 +91,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Validates, prints the report, writes the JSON; an error of a runtime is raised after both."""
     from ai_runner.compare.validation import failed_validation
-    from ai_runner.compare.verdict import Verdict
-    from ai_runner.report.json import write_json
-    from ai_runner.report.output_file import check_writable
-    from ai_runner.report.text import validation_lines
+    from ai_runner.policy.rules import judge, with_judgement
+    from ai_runner.report.json import plain_report
 
-    if args.json:
-        check_writable(args.json)
-    try:
-        validation = _validate(args)
-    except AiRunnerError as error:
-        if args.json:
-            write_json(failed_validation(args.model, args.desc, error), args.json)
-        raise
-    for line in validation_lines(validation, shutil.get_terminal_size((120, 24)).columns):
-        print(line)
-    if args.json:
-        write_json(validation, args.json)
+    check_outputs(args)
+    policy, policy_file = read_policy_argument(args.policy)
+    baseline = read_report(args.baseline) if args.baseline else None
+    with _bundle(args.bundle) as bundle:
+        try:
+            validation = _validate(args, policy, bundle)
+        except AiRunnerError as error:
+            report = plain_report(failed_validation(args.model, args.desc, error))
+            write_outputs(args, with_judgement(report, judge(report, policy)))
+            raise
+        report = plain_report(validation)
+        judgement = judge(report, policy, baseline)
+        report = with_judgement(report, judgement)
+        judged = [replace(x, reasons=judgement.reasons(place)) for place, x in enumerate(validation.targets)]
+        validation = replace(validation, targets=tuple(judged))
+        _print(validation, report, bool(policy_file))
+        write_outputs(args, report)
+        if bundle is not None and validation.reference.info is not None:
+            infos = {k: x.run.info for k, x in enumerate(validation.targets) if x.run.info is not None}
+            bundle.finish(report, validation.reference.info, infos, policy_file)
     if args.reproducer:
         _write_reproducers(validation, args.reproducer)
     if validation.error is not None:
         raise validation.error
-    return ExitCode.PASS if validation.verdict is Verdict.PASS else ExitCode.VERDICT_FAILED
+    code = judgement.exit_code
+    if baseline is not None:
+        lines, worse = worse_than(baseline, report)
+        print("\n".join(["", f"since      {args.baseline}", *lines]))
+        code = code or (ExitCode.PASS if policy_file else worse)
+    return code
 
 
-def _validate(args: argparse.Namespace) -> Validation:
+def _bundle(path: str | None) -> AbstractContextManager[BundleWriter | None]:
+    from ai_runner.bundle.writer import BundleWriter
+
+    return BundleWriter(path) if path else nullcontext()
+
+
+def _print(validation: Validation, report: dict[str, Any], with_policy: bool) -> None:
+    from ai_runner.report.judgement_text import policy_lines
+    from ai_runner.report.text import validation_lines
+
+    lines = validation_lines(validation, shutil.get_terminal_size((120, 24)).columns)
+    for line in [*lines, *(["", *policy_lines(report)] if with_policy else [])]:
+        print(line)
+
+
+def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | None) -> Validation:
     from ai_runner.cli.console import ProgressBar
     from ai_runner.compare.layer_map import LayerMap
     from ai_runner.compare.reference_kernels import with_reference_kernels
-    from ai_runner.compare.tolerance import ToleranceRule
     from ai_runner.compare.validation import validate
     from ai_runner.data import load_labels, split_labels
     from ai_runner.raw_features import load_features
@@ -113,6 +161,8 @@ def _validate(args: argparse.Namespace) -> Validation:
         labels = load_labels(args.labels, source.samples) if args.labels else None
         features = load_features(args.features) if args.features else None
         targets, failed = _open_targets(args.desc, stack)
+        if bundle is not None:
+            bundle.places = tuple(targets)
         trained = stack.enter_context(_open(args.float)) if args.float else None
         journal = _journal(args, reference, source.description, source.samples)
         with ProgressBar("validate") as progress:
@@ -122,12 +172,13 @@ def _validate(args: argparse.Namespace) -> Validation:
                 source,
                 labels=labels,
                 per_layer=args.per_layer,
-                tolerance=ToleranceRule(args.max_lsb, args.atol, args.rtol),
-                noise_floor=_noise_floor(args, reference),
+                tolerance=_tolerances(args, policy),
+                noise_floor=_noise_floor(args, policy, reference),
                 layer_map=layer_map,
                 float_reference=None if trained is None else _kept(journal, trained, "float"),
                 features=features,
                 progress=progress,
+                recorder=bundle,
             )
     if journal is not None and journal.resumed:
         notes.append(f"{journal.resumed} runs of samples were taken from the journal {args.journal}")
@@ -149,23 +200,43 @@ def _write_reproducers(validation: Validation, folder: str) -> None:
             print(reproducer_line(written))
 
 
-def _noise_floor(args: argparse.Namespace, reference: AiRunner) -> NoiseFloor | None:
+def _tolerances(args: argparse.Namespace, policy: Policy) -> ToleranceRule:
+    """What outputs are held to; options and a policy file exclude each other."""
+    from ai_runner.compare.tolerance import ToleranceRule
+    from ai_runner.errors import InvalidParamError
+
+    given = _given_tolerances(args)
+    if given and policy.sha256:
+        raise InvalidParamError(
+            f"--policy {args.policy} and --{given[0].replace('_', '-')} exclude each other",
+            hint="say it in the policy, under [tolerance]",
+        )
+    return ToleranceRule(args.max_lsb, args.atol, args.rtol) if given else tolerance_rule(policy)
+
+
+def _noise_floor(args: argparse.Namespace, policy: Policy, reference: AiRunner) -> NoiseFloor | None:
     """How layers are judged; None for tolerances."""
     from ai_runner.compare.target_judge import NoiseFloor
     from ai_runner.errors import InvalidParamError
 
-    tolerances = [option for option in ("max_lsb", "atol", "rtol") if getattr(args, option) is not None]
+    tolerances = _given_tolerances(args)
     can_rerun = reference.descriptor.scheme == "tflite"
-    policy = args.policy or ("noise-floor" if can_rerun and not tolerances else "tolerance")
-    if policy == "tolerance":
+    base = policy.base or ("noise-floor" if can_rerun and not tolerances else "tolerance")
+    if base == "tolerance":
         return None
     if tolerances:
-        raise InvalidParamError(f"--policy {policy} and --{tolerances[0].replace('_', '-')} exclude each other")
+        raise InvalidParamError(f"--policy {base} and --{tolerances[0].replace('_', '-')} exclude each other")
     if not can_rerun:
         raise InvalidParamError(
-            f"--policy {policy}: {reference.descriptor} cannot run its layers again", hint="give -m tflite:MODEL.tflite"
+            f"--policy {base}: {reference.descriptor} cannot run its layers again", hint="give -m tflite:MODEL.tflite"
         )
-    return NoiseFloor(reference.rerun, exact=policy == "exact")
+    # A bundle is to be judged by equality as well, and so may single tensors be under a policy.
+    by_equality = any(rule.base == "exact" for rule in (*policy.outputs, *policy.layers))
+    return NoiseFloor(reference.rerun, exact=base == "exact", thorough=bool(args.bundle) or by_equality)
+
+
+def _given_tolerances(args: argparse.Namespace) -> list[str]:
+    return [option for option in ("max_lsb", "atol", "rtol") if getattr(args, option) is not None]
 
 
 def _open(text: str) -> AiRunner:

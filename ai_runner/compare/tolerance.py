@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from math import isclose
 
 from ai_runner.model import TensorInfo
@@ -41,14 +42,20 @@ class ToleranceRule:
         max_lsb: for integers. Default: 1 where there is a quantization, and 0 for integers and booleans without one:
             an index or a flag has no rounding.
         atol, rtol: for real values. Default: 1e-5 and 1e-4.
+        named: what goes before, for tensors of the reference whose names fit a pattern (as of a shell); the first that
+            fits decides.
     """
 
     max_lsb: float | None = None
     atol: float | None = None
     rtol: float | None = None
+    named: tuple[tuple[str, ToleranceRule], ...] = ()
 
     def of(self, reference: TensorInfo, target: TensorInfo) -> Tolerance:
         """What this pair of tensors is held to."""
+        for pattern, rule in self.named:
+            if pattern == reference.name or fnmatchcase(reference.name, pattern):
+                return rule.of(reference, target)
         if is_integer(reference) and (reference.quantization is not None or is_integer(target)):
             if self.max_lsb is not None:
                 return Tolerance(max_lsb=self.max_lsb)

@@ -54,6 +54,12 @@ def report_text(report: Mapping[str, Any]) -> str:
     return json.dumps(report, indent=2, allow_nan=False, ensure_ascii=True, default=_plain)
 
 
+def plain_report(validation: Validation) -> dict[str, Any]:
+    """The report just as it is read back from a file, so that rules see the same in both."""
+    report: dict[str, Any] = json.loads(report_text(validation_dict(validation)))
+    return report
+
+
 def validation_dict(validation: Validation) -> dict[str, Any]:
     """The report as plain dicts, lists, numbers and text; numbers that are not finite are None."""
     return {

@@ -1,0 +1,155 @@
+"""What verbs that judge have in common: the policy, the baseline, and the files that a judged report is written to."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ai_runner.errors import AiRunnerError, ExitCode, InvalidModelError, InvalidParamError
+
+if TYPE_CHECKING:
+    from ai_runner.compare.tolerance import ToleranceRule
+    from ai_runner.policy.policy import Policy
+    from ai_runner.result_bundle.bundle import Bundle
+
+BASES = ("noise-floor", "exact", "tolerance")
+_OUTPUTS = ("json", "junit", "markdown", "save_baseline")
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--json F``, ``--junit F``, ``--markdown F``."""
+    parser.add_argument("--json", metavar="F", help="write the report as JSON as well, whatever the verdict")
+    parser.add_argument("--junit", metavar="F", help="write the rules and what came of them as JUnit XML")
+    parser.add_argument("--markdown", metavar="F", help="write a summary as Markdown, for a pull request")
+
+
+def add_baseline_argument(parser: argparse.ArgumentParser) -> None:
+    """``--baseline F``."""
+    parser.add_argument(
+        "--baseline",
+        metavar="F",
+        help="an earlier report or bundle: rules of the policy compare with it; without a policy, becoming worse fails",
+    )
+
+
+def policy_argument(text: str) -> str:
+    """An argparse type: the name of a base, or a policy file."""
+    if text in BASES or text.lower().endswith(".toml"):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(BASES)} and no .toml file")
+
+
+def read_policy_argument(text: str | None) -> tuple[Policy, bytes]:
+    """The policy that is meant, and its file; raises InvalidParamError when that is none."""
+    from ai_runner.policy.policy import Base, Policy, parse_policy, read_policy_text
+
+    if text is None:
+        return Policy(), b""
+    if text in BASES:
+        return Policy(base=Base(text)), b""
+    content = read_policy_text(text)
+    return parse_policy(content, text), content
+
+
+def tolerance_rule(policy: Policy) -> ToleranceRule:
+    """What outputs are held to where they are judged by tolerance."""
+    from ai_runner.compare.tolerance import ToleranceRule
+    from ai_runner.policy.policy import TensorRule
+
+    def rule(table: TensorRule) -> ToleranceRule:
+        return ToleranceRule(table.max_lsb, table.atol, table.rtol)
+
+    named = tuple((x.pattern, rule(x if x.has_tolerance else policy.tolerance)) for x in policy.outputs)
+    return ToleranceRule(policy.tolerance.max_lsb, policy.tolerance.atol, policy.tolerance.rtol, named)
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Finds out before a long run whether its results can be written."""
+    from ai_runner.report.output_file import check_writable
+
+    for option in _OUTPUTS:
+        if getattr(args, option, None):
+            check_writable(getattr(args, option))
+
+
+def write_outputs(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
+    """Writes a judged report wherever it was asked for."""
+    from ai_runner.report.json import write_report
+    from ai_runner.report.junit import write_junit
+    from ai_runner.report.markdown import write_markdown
+
+    for option, write in (
+        ("json", write_report),
+        ("junit", write_junit),
+        ("markdown", write_markdown),
+        ("save_baseline", write_report),
+    ):
+        if getattr(args, option, None):
+            write(report, getattr(args, option))
+
+
+def read_report(path: str) -> dict[str, Any]:
+    """The report of a bundle or of a JSON file, checked.
+
+    Raises:
+        InvalidParamError: it cannot be read.
+        InvalidModelError: it is neither, or damaged.
+    """
+    from ai_runner.result_bundle.bundle import MAX_REPORT, Bundle
+    from ai_runner.schemas import SchemaError, parse
+
+    try:
+        if Path(path).is_dir():
+            content = b""
+        else:
+            with Path(path).open("rb") as file:
+                content = file.read(MAX_REPORT + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InvalidParamError(f"{path}: cannot be read: {reason}", hint="check the path") from error
+    if not content or content.startswith(b"PK"):
+        with Bundle(path) as bundle:
+            return verified_report(bundle)
+    try:
+        if len(content) > MAX_REPORT:
+            raise SchemaError(f"has more than {MAX_REPORT >> 20} MiB")
+        found: dict[str, Any] = parse(content, "validation")
+    except SchemaError as error:
+        raise InvalidModelError(
+            f"{path}: is no report of a validation: {error}", hint="write one with ai-runner validate --json"
+        ) from error
+    return found
+
+
+def verified_report(bundle: Bundle) -> dict[str, Any]:
+    """The report of a bundle of which every file is as its manifest says."""
+    bundle.verify()
+    return bundle.report()
+
+
+def exit_code(report: Mapping[str, Any]) -> int:
+    """Of a judged report; an error of a runtime is raised again, as the run did."""
+    error = report["error"]
+    if error is not None:
+        raise _Recorded(error)
+    return int(report["policy"]["exit_code"])
+
+
+def worse_than(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[str], int]:
+    """What has changed since a baseline, as lines, and the exit code of that."""
+    from ai_runner.policy.changes import changes
+    from ai_runner.report.judgement_text import change_lines
+
+    found = changes(old, new)
+    worse = any(change.worse for change in found)
+    return change_lines(found), ExitCode.VERDICT_FAILED if worse else ExitCode.PASS
+
+
+class _Recorded(AiRunnerError):
+    """An error that a report tells of."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        super().__init__(error["message"], hint=error["hint"])
+        self.EXIT_CODE = error["exit_code"]  # type: ignore[misc]
