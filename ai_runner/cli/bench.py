@@ -33,7 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     old.add_argument("--baseline", metavar="F", help="an earlier measurement: slower than it is exit 1")
     parser.add_argument("--save-baseline", metavar="F", help="keep the best of every process for a later --baseline")
-    parser.add_argument("--repeats", metavar="N", type=positive, default=_REPEATS, help="runs (default: %(default)s)")
+    parser.add_argument(
+        "--repeats",
+        metavar="N",
+        type=positive,
+        default=_REPEATS,
+        help="runs of the first sample (default: %(default)s)",
+    )
     parser.add_argument(
         "--warm-up", metavar="N", type=natural, default=_WARM_UP, help="runs that do not count (default: %(default)s)"
     )
