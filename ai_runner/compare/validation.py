@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from ai_runner.compare.layer_map import LayerMap
@@ -15,11 +15,13 @@ from ai_runner.compare.participant import Participant, Session
 from ai_runner.compare.recorder import DataDigest, Recorder, sample_errors
 from ai_runner.compare.stages import FloatReference, Stages
 from ai_runner.compare.target_judge import NoiseFloor, TargetJudge
-from ai_runner.compare.tensor_pair import class_count, real_values
+from ai_runner.compare.task.failing_samples import FailingSamples
+from ai_runner.compare.task.task import Task, TaskJudge, check_labels, choose_task
+from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.tolerance import ToleranceRule
 from ai_runner.compare.verdict import RunSummary, TargetResult, Validation, one_line, reasons_against
 from ai_runner.errors import AiRunnerError, InvalidParamError
-from ai_runner.model import Mode, ModelInfo
+from ai_runner.model import Mode
 from ai_runner.profile import RunResult
 
 Array = npt.NDArray[Any]
@@ -53,7 +55,10 @@ def validate(
     targets: Sequence[Session],
     source: Source,
     *,
-    labels: npt.NDArray[np.integer[Any]] | None = None,
+    labels: Array | None = None,
+    task: Task | None = None,
+    class_names: Sequence[str] = (),
+    failing: FailingSamples | None = None,
     per_layer: bool = False,
     tolerance: ToleranceRule | None = None,
     noise_floor: NoiseFloor | None = None,
@@ -73,7 +78,11 @@ def validate(
         reference: what is believed. When it fails, the validation ends and every target fails with its error.
         targets: what is judged; one that fails is reported so and the others go on.
         source: the inputs, in the reference's types.
-        labels: class numbers ``(samples,)``, integers: the accuracy of every runtime's first output is reported.
+        labels: of every sample, for the first output: class numbers ``(samples,)``, integers, or real values
+            ``(samples,)`` or ``(samples, values)``, floats. Accuracy, or errors, of every runtime are reported.
+        task: what the first output means; by default as `choose_task` says.
+        class_names: of its classes, in order; by default those that the reference has.
+        failing: collects samples whose answer is wrong or changed.
         per_layer: compare layers as well, where the runtimes show their data.
         tolerance: None for the defaults.
         noise_floor: judge layers and outputs by what trusted kernels compute; tolerances then decide nothing, where the
@@ -87,7 +96,8 @@ def validate(
         recorder: told of every run and how far each sample is off; what it raises ends the validation.
 
     Raises:
-        InvalidParamError: labels that do not fit the samples or the first output, or not one row of features a sample.
+        InvalidParamError: labels that do not fit the samples, the first output or the task, or not one row of features
+            a sample.
         InvalidModelError: `float_reference` has other inputs or outputs than the reference.
         AiRunnerError: the reference cannot even be described.
     """
@@ -114,7 +124,10 @@ def validate(
         (believed.info, str(reference.descriptor)),
         [(judge.info, str(target.descriptor)) for judge, target in zip(judges, targets, strict=True)],
     )
-    step = _Step(believed, trained, judges, stages, source, labels, progress, recorder)
+    task = task or choose_task(labels, believed.info)
+    names = [str(target.descriptor) for target in targets]
+    told = TaskJudge(task, believed.info, names, labels, class_names, failing)
+    step = _Step(believed, trained, judges, stages, told, source, labels, progress, recorder)
     try:
         length = _chunk_length(believed, source, chunk_samples, chunk_bytes)
         for start in range(0, source.samples, length):
@@ -126,8 +139,8 @@ def validate(
     except AiRunnerError as error:
         believed.error = error
     return Validation(
-        reference=believed.summary(),
-        targets=stages.complete([judge.result(believed.error) for judge in judges]),
+        reference=replace(believed.summary(), task=told.reference()),
+        targets=told.complete(stages.complete([judge.result(believed.error) for judge in judges])),
         data=source.description,
         samples=source.samples,
         seed=source.seed,
@@ -156,26 +169,6 @@ def failed_target(descriptor: str, error: AiRunnerError) -> TargetResult:
     return TargetResult(RunSummary(descriptor, error=error), reasons=reasons_against((), error=error))
 
 
-def check_labels(labels: npt.NDArray[Any], samples: int, info: ModelInfo) -> None:
-    """Raises InvalidParamError unless there is one class number a sample that the model's first output can give."""
-    if labels.shape != (samples,):
-        raise InvalidParamError(
-            f"labels: {labels.size} class numbers for {samples} samples",
-            hint="labels and inputs need the same length",
-        )
-    classes = class_count(info.outputs[0])
-    if classes == 0:
-        output = info.outputs[0]
-        raise InvalidParamError(
-            f"labels: output '{output.name}' {list(output.shape)} is no vector of class scores",
-            hint="leave the labels away: outputs are compared without them",
-        )
-    lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
-    if lowest < 0 or highest >= max(classes, 2):
-        wrong = lowest if lowest < 0 else highest
-        raise InvalidParamError(f"labels: class number {wrong} is not in 0..{max(classes, 2) - 1}")
-
-
 class _Step:
     """One chunk through everybody."""
 
@@ -185,6 +178,7 @@ class _Step:
         trained: FloatReference | None,
         judges: Sequence[TargetJudge],
         stages: Stages,
+        task: TaskJudge,
         source: Source,
         labels: Array | None,
         progress: Progress | None,
@@ -196,6 +190,7 @@ class _Step:
         self._trained = trained
         self._judges = judges
         self._stages = stages
+        self._task = task
         self._source = source
         self._labels = labels
         self._progress = progress
@@ -206,19 +201,21 @@ class _Step:
         inputs = self._source.chunk(start, stop)
         labels = None if self._labels is None else self._labels[start:stop]
         self._digest.update(inputs, labels)
-        result: RunResult = self._believed.run(inputs, labels)
+        classes = None if labels is None or labels.dtype.kind == "f" else labels
+        result: RunResult = self._believed.run(inputs, classes)
         if self._recorder is not None:
             self._recorder.ran(None, inputs, result)
         self._advance(stop - start)
         trained = None if self._trained is None else self._trained.run(inputs)
         answers = []
         for judge in self._judges:
-            answers.append(judge.run(inputs, labels, result))
+            answers.append(judge.run(inputs, classes, result))
             self._advance(stop - start)
         expected = [
             real_values(tensor, x) for tensor, x in zip(self._believed.info.outputs, result.outputs, strict=True)
         ]
         self._stages.update(trained, expected, answers)
+        self._task.update(start, expected, answers)
         for place, answer in enumerate(answers):
             if self._recorder is not None and answer is not None:
                 self._recorder.differed(place, sample_errors(expected, answer))

@@ -15,6 +15,9 @@ from ai_runner.compare.noise_band import IntroducedError
 from ai_runner.compare.scatter_sample import ScatterSample
 from ai_runner.compare.structure import StructuralDifference
 from ai_runner.compare.target_health import HealthReport
+from ai_runner.compare.task.changed_answers import ChangedAnswers
+from ai_runner.compare.task.classification import ClassificationMetrics
+from ai_runner.compare.task.regression import RegressionMetrics
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.errors import AiRunnerError
 from ai_runner.model import ModelInfo
@@ -117,6 +120,7 @@ class RunSummary:
         c_duration_ms: mean time of a sample; None without a measurement.
         c_duration_source: where that time comes from (`TimeSource`).
         accuracy: against the labels; None without labels.
+        task: how well it does what the model is for, against the labels; None without labels.
         warnings: what it warned of, each once.
         error: why it could not go on; None when it could.
         latency: times of some samples, for a picture; None without a measurement.
@@ -128,6 +132,7 @@ class RunSummary:
     c_duration_ms: float | None = None
     c_duration_source: str | None = None
     accuracy: float | None = None
+    task: ClassificationMetrics | RegressionMetrics | None = None
     warnings: tuple[str, ...] = ()
     error: AiRunnerError | None = None
     latency: LatencySample | None = None
@@ -149,6 +154,7 @@ class TargetResult:
         stage: at which its divergence comes in, where it has one; see `error_budget`.
         error_budget: the shares of the stages in the error at its outputs; empty where there is only one.
         exhibit: some samples of the first divergence, where it was run again.
+        changed: samples that it answers otherwise than the reference; None where outputs are no class scores.
     """
 
     run: RunSummary
@@ -162,6 +168,7 @@ class TargetResult:
     stage: str = ""
     error_budget: tuple[StageShare, ...] = ()
     exhibit: Exhibit | None = None
+    changed: ChangedAnswers | None = None
 
     @property
     def verdict(self) -> Verdict:
