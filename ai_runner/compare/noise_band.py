@@ -7,7 +7,7 @@ floor; what lies outside of it is the error that the layer introduces.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,13 +116,16 @@ class NoiseBand:
             finite = np.abs(target[np.isfinite(target)])
             self._maximum = max(self._maximum, float(finite.max(initial=0.0)))
 
-    def update(self, target: Array, trusted: Mapping[str, Array], operators: int) -> npt.NDArray[np.bool_]:
+    def update(
+        self, target: Array, trusted: Mapping[str, Array], operators: int, also: Sequence[Array] = ()
+    ) -> npt.NDArray[np.bool_]:
         """Adds samples.
 
         Args:
             target: what the target computed, ``(batch,) + sample_shape`` as it declares it.
             trusted: by kernel set, in the type and shape of the reference.
             operators: that lie between the recorded inputs and this tensor.
+            also: further correct results, as many elements each: they widen the band and are no kernel set.
 
         Returns:
             Which samples have an element outside of the band, ``(batch,)``.
@@ -134,9 +137,10 @@ class NoiseBand:
         for kernels, result in trusted.items():
             unequal = self._unequal(values, result) if self._thorough else 0
             self._kernels[kernels] = self._kernels.get(kernels, 0) + unequal
+        within = [*trusted.values(), *(result.reshape(first.shape) for result in also)]
         touched = np.zeros(batch, bool)
         for rows in blocks(batch, max(1, BLOCK // max(1, first[:1].size))):
-            touched[rows] = self._update_rows(values[rows], [result[rows] for result in trusted.values()])
+            touched[rows] = self._update_rows(values[rows], [result[rows] for result in within])
         if self._classes > 1:
             self._count_answers(values.reshape(batch, -1), [r.reshape(batch, -1) for r in trusted.values()])
         self._count += first.size
