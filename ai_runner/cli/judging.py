@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from ai_runner.result_bundle.bundle import Bundle
 
 BASES = ("noise-floor", "exact", "tolerance")
-_OUTPUTS = ("json", "junit", "markdown", "save_baseline")
+_OUTPUTS = ("json", "html", "junit", "markdown", "save_baseline")
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--json F``, ``--junit F``, ``--markdown F``."""
+    """``--json F``, ``--html F``, ``--junit F``, ``--markdown F``."""
     parser.add_argument("--json", metavar="F", help="write the report as JSON as well, whatever the verdict")
+    parser.add_argument("--html", metavar="F", help="write the report as one HTML page, with charts (docs/report.md)")
     parser.add_argument("--junit", metavar="F", help="write the rules and what came of them as JUnit XML")
     parser.add_argument("--markdown", metavar="F", help="write a summary as Markdown, for a pull request")
 
@@ -67,21 +68,26 @@ def tolerance_rule(policy: Policy) -> ToleranceRule:
 
 def check_outputs(args: argparse.Namespace) -> None:
     """Finds out before a long run whether its results can be written."""
+    from ai_runner.report.html.page import check_packages
     from ai_runner.report.output_file import check_writable
 
     for option in _OUTPUTS:
         if getattr(args, option, None):
             check_writable(getattr(args, option))
+    if getattr(args, "html", None):
+        check_packages()
 
 
 def write_outputs(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
     """Writes a judged report wherever it was asked for."""
+    from ai_runner.report.html.page import write_html
     from ai_runner.report.json import write_report
     from ai_runner.report.junit import write_junit
     from ai_runner.report.markdown import write_markdown
 
     for option, write in (
         ("json", write_report),
+        ("html", write_html),
         ("junit", write_junit),
         ("markdown", write_markdown),
         ("save_baseline", write_report),

@@ -1,1 +1,1 @@
-"""The only rooms that render: text, JSON."""
+"""The only rooms that render: text, JSON, HTML."""

@@ -33,4 +33,4 @@ def budget_drawing(shares: Sequence[Mapping[str, Any]], what: str) -> Drawing | 
         f"{share['stage'].replace('_', ' ')} {value:.1f} % (rmse {plain(share['rmse'])})"
         for share, value in zip(known, values, strict=True)
     )
-    return Drawing(f"Error budget: {what}", "shares add up to 100 % and may be negative", f"{spoken}.", chart)
+    return Drawing(what, "shares add up to 100 % and may be negative", f"{spoken}.", chart)

@@ -64,5 +64,5 @@ def latency_drawing(run: Mapping[str, Any], what: str) -> Drawing | None:
     if len(times) < latency["count"]:
         note += f"; {len(times)} of {latency['count']} samples"
     extremes = f"{plain(latency['min_ms'])} to {plain(latency['max_ms'])} ms"
-    words = f"Times of {latency['count']} samples from {extremes}; {spoken}."
-    return Drawing(f"Time of a sample: {what}", note, words, chart)
+    words = f"{what}: times of {latency['count']} samples from {extremes}; {spoken}."
+    return Drawing(what, note, words, chart)

@@ -15,57 +15,67 @@ _ROW = 12.5
 _NAMES = 138.0
 
 
-def error_drawings(layers: Sequence[Layer], target: str) -> list[Drawing]:
-    """One for layers of integers, in LSB, and one for layers of real values; none for what is not there."""
-    compared = [layer for layer in layers if layer["count"]]
-    integers = [layer for layer in compared if layer["max_lsb"] is not None]
-    reals = [layer for layer in compared if layer["max_lsb"] is None]
-    return [_errors(some, target, unit) for some, unit in ((integers, "LSB"), (reals, "real values")) if some]
+def error_drawings(targets: Sequence[Sequence[Layer]], names: Sequence[str]) -> list[Drawing]:
+    """For each target one of its layers of integers, in LSB, and one of those of real values, if it has any.
+
+    All of one kind have the same scale: they are looked at side by side.
+    """
+    drawings = []
+    for whole in (True, False):
+        kinds = [[x for x in layers if x["count"] and (x["max_lsb"] is not None) is whole] for layers in targets]
+        lengths = [length for layers in kinds for layer in layers for length in _lengths(layer)]
+        drawings += [_errors(some, name, whole, lengths) for some, name in zip(kinds, names, strict=True) if some]
+    return drawings
 
 
-def _errors(layers: Sequence[Layer], target: str, unit: str) -> Drawing:
+def _errors(layers: Sequence[Layer], target: str, whole: bool, lengths: Sequence[float]) -> Drawing:
     shown, note = _those_that_matter(layers, _error)
     chart = Chart(len(shown) * _ROW + 48, (_NAMES, 8, 8, 34))
     axes = chart.axes
-    whole = unit == "LSB"
-    everything = []
     for row, layer in enumerate(shown):
-        total = layer["max_lsb"] if whole else layer["metrics"]["max_abs"]
-        introduced = layer["introduced"]
-        band, own, allowed = _floor(introduced)
-        everything += [x for x in (total, band, own, allowed) if x is not None]
-        if introduced is not None:
+        total = _accumulated(layer)
+        if layer["introduced"] is not None:
+            band, own, allowed = _floor(layer["introduced"])
+            colour, size = (FAIL, 5.0) if _is_wrong(layer) else (SERIES, 3.6)
             axes.barh(row, band, 0.72, color=BAND)
             axes.vlines(allowed, row - 0.36, row + 0.36, color=MUTED, linewidth=1.2)
-        if total is not None:
-            axes.plot(total, row, "D", markersize=3.6, markerfacecolor="none", markeredgecolor=MUTED, clip_on=False)
-        if own is not None:
-            colour = FAIL if introduced["diverges"] else SERIES
             axes.hlines(row, 0, own, color=colour, linewidth=2.0)
-            axes.plot(own, row, "o", markersize=4.4, color=colour, clip_on=False)
+            axes.plot(own, row, "o", markersize=size, markeredgewidth=0, color=colour, clip_on=False)
+        if total:
+            axes.plot(total, row, "D", markersize=3.6, markerfacecolor="none", markeredgecolor=MUTED, clip_on=False)
     if whole:
-        steps_scale(axes, max(everything, default=1.0))
+        steps_scale(axes, max(lengths))
     else:
-        decades_scale(axes, everything)
+        decades_scale(axes, lengths)
     axes.set_xlabel("LSB" if whole else "absolute error")
     _rows(chart, shown, _is_wrong)
-    said = "Error per layer" if whole else "Error per layer of real values"
-    return Drawing(f"{said}: {target}", note, _errors_in_words(layers, unit), chart)
+    unit = "integer layers, in LSB" if whole else "layers of real values"
+    return Drawing(target, "; ".join(filter(None, (unit, note))), f"{target}: {_errors_in_words(layers, unit)}", chart)
 
 
-def _floor(introduced: Mapping[str, Any] | None) -> tuple[float, float | None, float]:
-    if introduced is None:
-        return 0.0, None, 0.0
+def _floor(introduced: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Width of the band, largest distance outside of it, and how much of that is allowed."""
     return introduced["band"] or 0.0, introduced["largest"] or 0.0, introduced["allowed"] or 0.0
+
+
+def _accumulated(layer: Layer) -> float:
+    """The largest error against the reference, in LSB or, for real values, as it is."""
+    return float((layer["metrics"]["max_abs"] if layer["max_lsb"] is None else layer["max_lsb"]) or 0.0)
+
+
+def _lengths(layer: Layer) -> list[float]:
+    return [_accumulated(layer), *(_floor(layer["introduced"]) if layer["introduced"] is not None else ())]
 
 
 def _errors_in_words(layers: Sequence[Layer], unit: str) -> str:
     wrong = [f"{layer['index']} {layer['name']}" for layer in layers if _is_wrong(layer)]
+    worst = max(layers, key=_accumulated)
+    largest = f"The largest error against the reference is {plain(_accumulated(worst))}, in layer {worst['index']}."
     if not any(layer["introduced"] for layer in layers):
-        return f"Largest error of {len(layers)} layers against the reference, in {unit}."
+        return f"{len(layers)} {unit}. {largest}"
     if not wrong:
-        return f"None of {len(layers)} layers adds an error beyond the noise band, in {unit}."
-    return f"{len(wrong)} of {len(layers)} layers add an error beyond the noise band, the first is layer {wrong[0]}."
+        return f"none of {len(layers)} {unit}, diverges from the noise band. {largest}"
+    return f"{len(wrong)} of {len(layers)} {unit}, diverge from the noise band, first layer {wrong[0]}. {largest}"
 
 
 def time_drawing(layers: Sequence[Layer], target: str) -> Drawing | None:
@@ -99,11 +109,11 @@ def time_drawing(layers: Sequence[Layer], target: str) -> Drawing | None:
     sources = sorted({str(layer["c_duration_source"]) for layer in timed})
     slowest = max(timed, key=lambda layer: float(layer["c_duration_ms"]))
     words = (
-        f"{len(timed)} layers take {plain(whole)} ms together; the slowest is layer {slowest['index']} "
+        f"Time per layer: {len(timed)} layers take {plain(whole)} ms together; the slowest is layer {slowest['index']} "
         f"{slowest['name']} with {plain(slowest['c_duration_ms'])} ms."
     )
     note = "; ".join(filter(None, (f"source: {', '.join(sources)}", note)))
-    return Drawing(f"Time per layer: {target}", note, words, chart)
+    return Drawing(target, note, words, chart)
 
 
 def _rows(chart: Chart, layers: Sequence[Layer], wrong: Any) -> None:
@@ -121,9 +131,7 @@ def _is_wrong(layer: Layer) -> bool:
 
 
 def _error(layer: Layer) -> float:
-    introduced = layer["introduced"]
-    own = introduced["largest"] or 0.0 if introduced else 0.0
-    return float(own + 1e9 * _is_wrong(layer) or layer["max_lsb"] or layer["metrics"]["max_abs"] or 0.0)
+    return _accumulated(layer) + 1e9 * _is_wrong(layer)
 
 
 def _those_that_matter(layers: Sequence[Layer], weight: Any) -> tuple[Sequence[Layer], str]:

@@ -20,6 +20,7 @@ from ai_runner.report.html.value_charts import histogram_drawing, scatter_drawin
 from ai_runner.report.html.wording import (
     bytes_in_words,
     divergence,
+    explained_by,
     headline,
     milliseconds,
     number,
@@ -67,7 +68,6 @@ def html_page(report: Report) -> str:
     targets = report["targets"]
     names = _names(targets)
     runs = [("reference", report["reference"]), *zip(names, targets, strict=True)]
-    layers = [gallery.hang(error_drawings(target["layers"], name)) for name, target in zip(names, targets, strict=True)]
     times = [time_drawing(target["layers"], name) for name, target in zip(names, targets, strict=True)]
     budgets = [budget_drawing(target["error_budget"], name) for name, target in zip(names, targets, strict=True)]
     style = files(__package__).joinpath("templates", "page.css").read_text("utf-8")
@@ -82,10 +82,10 @@ def html_page(report: Report) -> str:
             style=style,
             style_hash=base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii"),
             title=_title(report),
-            layer_errors=[picture for pictures in layers for picture in pictures],
+            layer_errors=gallery.hang(error_drawings([target["layers"] for target in targets], names)),
             layer_times=gallery.hang(times),
             layer_rows=_layer_rows(targets),
-            values=gallery.hang(_value_drawings(targets, names)),
+            values=[(name, gallery.hang(_value_drawings(target))) for name, target in zip(names, targets, strict=True)],
             latencies=gallery.hang(latency_drawing(run, name) for name, run in runs),
             quantile_names=[f"{q:.0%}" for q in QUANTILES],
             budgets=gallery.hang(budgets),
@@ -133,18 +133,16 @@ def _title(report: Report) -> str:
     return f"{info['name'] if info else 'validation'}: {verdict_of(report)}"
 
 
-def _value_drawings(targets: Sequence[Report], names: Sequence[str]) -> list[Drawing | None]:
-    """Of every target: its first outputs, and the integer errors of the layer at which it begins to differ."""
+def _value_drawings(target: Report) -> list[Drawing | None]:
+    """Its first outputs, and the integer errors of the layer at which it begins to differ."""
     drawings: list[Drawing | None] = []
-    for target, name in zip(targets, names, strict=True):
-        found = target["first_divergence"]
-        if found is not None and found["layer"] is not None:
-            layer = next((x for x in target["layers"] if x["name"] == found["name"] and x["count"]), None)
-            if layer is not None:
-                drawings.append(histogram_drawing(layer, f"layer {layer['index']} {layer['name']} of {name}"))
-        for output in target["outputs"][:MOST_OUTPUTS]:
-            what = name if len(target["outputs"]) == 1 else f"{output['name']} of {name}"
-            drawings += [histogram_drawing(output, what), scatter_drawing(output, what)]
+    for output in target["outputs"][:MOST_OUTPUTS]:
+        drawings += [scatter_drawing(output, output["name"]), histogram_drawing(output, output["name"])]
+    found = target["first_divergence"]
+    if found is not None and found["layer"] is not None:
+        layer = next((x for x in target["layers"] if x["name"] == found["name"] and x["count"]), None)
+        if layer is not None:
+            drawings.append(histogram_drawing(layer, f"layer {layer['index']} {layer['name']}, where it begins"))
     return drawings
 
 
@@ -179,6 +177,7 @@ def _environment() -> Environment:
     environment.filters.update(
         number=number, ms=milliseconds, percent=percent, size=bytes_in_words, runtime=runtime_of, divergence=divergence
     )
+    environment.tests["explained_by"] = explained_by
     environment.globals.update(headline=headline, quantiles=quantiles)
     return environment
 

@@ -34,12 +34,12 @@ def decades_scale(axes: Axes, values: Sequence[float]) -> None:
     _fixed_ticks(axes, [0.0, *(10.0**power for power in range(high, low - 1, -thin))])
 
 
-def plain_numbers(axes: Axes, which: str) -> None:
-    """Ticks where matplotlib puts them on an even axis (``x`` or ``y``), few, written as plain numbers."""
+def plain_numbers(axes: Axes, which: str, whole: bool = False) -> None:
+    """Ticks where matplotlib puts them on an even axis (``x`` or ``y``), few, as plain numbers; `whole` ones only."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(MaxNLocator(nbins=5))
+    axis.set_major_locator(MaxNLocator(nbins=5, integer=whole))
     axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
 
 

@@ -10,6 +10,8 @@ from ai_runner.report.html.scale import logarithmic_numbers, plain_numbers
 
 Tensor = Mapping[str, Any]
 
+_FLOOR = 0.5  # of the logarithmic counts: a single value is still a bar
+_MANY = 40  # LSB: beyond, bars are too thin for gaps between them
 _REACH = 256  # errors beyond stand in the outermost bins of a report
 
 
@@ -23,10 +25,11 @@ def histogram_drawing(tensor: Tensor, what: str) -> Drawing | None:
     reach = max(3, *(abs(error) for error in counts))
     for colour, which in ((SERIES, {0}), (ACCENT, set(counts) - {0})):
         some = sorted(which & set(counts))
-        axes.bar(some, [counts[error] for error in some], 0.86, bottom=0.5, color=colour)
+        heights = [counts[error] - _FLOOR for error in some]
+        axes.bar(some, heights, 0.86 if reach < _MANY else 1.0, bottom=_FLOOR, color=colour, linewidth=0)
     axes.set_xlim(-reach - 0.6, reach + 0.6)
-    plain_numbers(axes, "x")
-    logarithmic_numbers(axes, "y", 0.5, max(counts.values()) * 1.6)
+    plain_numbers(axes, "x", whole=True)
+    logarithmic_numbers(axes, "y", _FLOOR, max(counts.values()) * 1.6)
     axes.grid(visible=True, axis="y", color=GRID, linewidth=0.6)
     axes.set_xlabel("reference - target, LSB")
     axes.set_ylabel("values")

@@ -60,6 +60,15 @@ def divergence(target: Report) -> str:
     return f"Begins at {where}: {found['reason']}.{stage}"
 
 
+def explained_by(reason: str, found: Report | None) -> bool:
+    """Whether a reason says no more than the sentence about the first divergence."""
+    if found is None:
+        return False
+    clause = found["reason"].partition("; ")[0]
+    where = "output" if found["layer"] is None else f"layer {found['layer']} "
+    return reason.startswith(where) and reason.endswith(clause) and found["name"] in reason
+
+
 def runtime_of(run: Report) -> str:
     """Name, version and facts of a runtime."""
     if run["info"] is None:
