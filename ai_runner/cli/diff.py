@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ai_runner.cli.judging import exit_code, policy_argument, read_policy_argument, read_report, worse_than
+from ai_runner.cli.judging import exit_code, policy_argument, worse_than
 
 HELP = "show what has changed from one bundle or report to another; exit code 1 when it has become worse"
 
@@ -23,10 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the changes; 1 when a verdict or an output is worse, or what the policy says."""
+    from ai_runner.policy.policy import named_policy
     from ai_runner.policy.rules import judge, with_judgement
     from ai_runner.report.judgement_text import judged_lines
+    from ai_runner.result_bundle.report_file import read_report
 
-    policy, _ = read_policy_argument(args.policy)
+    policy, _ = named_policy(args.policy)
     old, new = read_report(args.old), read_report(args.new)
     lines, code = worse_than(old, new)
     print("\n".join(lines))

@@ -11,10 +11,6 @@ from ai_runner.cli.judging import (
     check_outputs,
     exit_code,
     policy_argument,
-    read_policy_argument,
-    read_report,
-    tolerance_rule,
-    verified_report,
     worse_than,
     write_outputs,
 )
@@ -39,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Judges, prints, writes; the exit code is that which the run would have had."""
     from ai_runner.policy.rules import judge, with_judgement
     from ai_runner.report.judgement_text import judged_lines
+    from ai_runner.result_bundle.report_file import read_report
 
     check_outputs(args)
     report, policy = _report_and_policy(args)
@@ -59,10 +56,12 @@ def _report_and_policy(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     from pathlib import Path
 
     from ai_runner.bundle.measure_again import measured_again
-    from ai_runner.policy.policy import Base, parse_policy
+    from ai_runner.bundle.tolerances import tolerance_rule
+    from ai_runner.policy.policy import Base, named_policy, parse_policy
     from ai_runner.result_bundle.bundle import POLICY, Bundle
+    from ai_runner.result_bundle.report_file import read_report, verified_report
 
-    policy, _ = read_policy_argument(args.policy)
+    policy, _ = named_policy(args.policy)
     if Path(args.path).suffix == ".json" and not Path(args.path).is_dir():
         return read_report(args.path), policy
     with Bundle(args.path) as bundle:

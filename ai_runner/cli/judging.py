@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ai_runner.errors import AiRunnerError, ExitCode, InvalidModelError, InvalidParamError
-
-if TYPE_CHECKING:
-    from ai_runner.compare.tolerance import ToleranceRule
-    from ai_runner.policy.policy import Policy
-    from ai_runner.result_bundle.bundle import Bundle
+from ai_runner.errors import AiRunnerError, ExitCode
 
 BASES = ("noise-floor", "exact", "tolerance")
 _OUTPUTS = ("json", "html", "junit", "markdown", "save_baseline")
@@ -40,30 +34,6 @@ def policy_argument(text: str) -> str:
     if text in BASES or text.lower().endswith(".toml"):
         return text
     raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(BASES)} and no .toml file")
-
-
-def read_policy_argument(text: str | None) -> tuple[Policy, bytes]:
-    """The policy that is meant, and its file; raises InvalidParamError when that is none."""
-    from ai_runner.policy.policy import Base, Policy, parse_policy, read_policy_text
-
-    if text is None:
-        return Policy(), b""
-    if text in BASES:
-        return Policy(base=Base(text)), b""
-    content = read_policy_text(text)
-    return parse_policy(content, text), content
-
-
-def tolerance_rule(policy: Policy) -> ToleranceRule:
-    """What outputs are held to where they are judged by tolerance."""
-    from ai_runner.compare.tolerance import ToleranceRule
-    from ai_runner.policy.policy import TensorRule
-
-    def rule(table: TensorRule) -> ToleranceRule:
-        return ToleranceRule(table.max_lsb, table.atol, table.rtol)
-
-    named = tuple((x.pattern, rule(x if x.has_tolerance else policy.tolerance)) for x in policy.outputs)
-    return ToleranceRule(policy.tolerance.max_lsb, policy.tolerance.atol, policy.tolerance.rtol, named)
 
 
 def check_outputs(args: argparse.Namespace) -> None:
@@ -94,45 +64,6 @@ def write_outputs(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
     ):
         if getattr(args, option, None):
             write(report, getattr(args, option))
-
-
-def read_report(path: str) -> dict[str, Any]:
-    """The report of a bundle or of a JSON file, checked.
-
-    Raises:
-        InvalidParamError: it cannot be read.
-        InvalidModelError: it is neither, or damaged.
-    """
-    from ai_runner.result_bundle.bundle import MAX_REPORT, Bundle
-    from ai_runner.schemas import SchemaError, parse
-
-    try:
-        if Path(path).is_dir():
-            content = b""
-        else:
-            with Path(path).open("rb") as file:
-                content = file.read(MAX_REPORT + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InvalidParamError(f"{path}: cannot be read: {reason}", hint="check the path") from error
-    if not content or content.startswith(b"PK"):
-        with Bundle(path) as bundle:
-            return verified_report(bundle)
-    try:
-        if len(content) > MAX_REPORT:
-            raise SchemaError(f"has more than {MAX_REPORT >> 20} MiB")
-        found: dict[str, Any] = parse(content, "validation")
-    except SchemaError as error:
-        raise InvalidModelError(
-            f"{path}: is no report of a validation: {error}", hint="write one with ai-runner validate --json"
-        ) from error
-    return found
-
-
-def verified_report(bundle: Bundle) -> dict[str, Any]:
-    """The report of a bundle of which every file is as its manifest says."""
-    bundle.verify()
-    return bundle.report()
 
 
 def exit_code(report: Mapping[str, Any]) -> int:

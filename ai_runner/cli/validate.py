@@ -15,9 +15,6 @@ from ai_runner.cli.judging import (
     add_output_arguments,
     check_outputs,
     policy_argument,
-    read_policy_argument,
-    read_report,
-    tolerance_rule,
     worse_than,
     write_outputs,
 )
@@ -91,11 +88,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Validates, prints the report, writes the JSON; an error of a runtime is raised after both."""
     from ai_runner.compare.validation import failed_validation
+    from ai_runner.policy.policy import named_policy
     from ai_runner.policy.rules import judge, with_judgement
     from ai_runner.report.json import plain_report
+    from ai_runner.result_bundle.report_file import read_report
 
     check_outputs(args)
-    policy, policy_file = read_policy_argument(args.policy)
+    policy, policy_file = named_policy(args.policy)
     baseline = read_report(args.baseline) if args.baseline else None
     with _bundle(args.bundle) as bundle:
         try:
@@ -202,6 +201,7 @@ def _write_reproducers(validation: Validation, folder: str) -> None:
 
 def _tolerances(args: argparse.Namespace, policy: Policy) -> ToleranceRule:
     """What outputs are held to; options and a policy file exclude each other."""
+    from ai_runner.bundle.tolerances import tolerance_rule
     from ai_runner.compare.tolerance import ToleranceRule
     from ai_runner.errors import InvalidParamError
 

@@ -138,6 +138,20 @@ def read_policy(path: str | Path) -> Policy:
     return parse_policy(read_policy_text(path), str(path))
 
 
+def named_policy(text: str | None) -> tuple[Policy, bytes]:
+    """The policy that an argument names, and its file: a base, else a file, None for the default.
+
+    Raises:
+        InvalidParamError: as `read_policy`.
+    """
+    if text is None:
+        return Policy(), b""
+    if text in (Base.NOISE_FLOOR, Base.EXACT, Base.TOLERANCE):
+        return Policy(base=Base(text)), b""
+    content = read_policy_text(text)
+    return parse_policy(content, text), content
+
+
 def read_policy_text(path: str | Path) -> bytes:
     """The bytes of a policy file; raises InvalidParamError when it cannot be read or is too large."""
     try:
