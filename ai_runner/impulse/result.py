@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ class ResultReader:
             InvalidMsgError: nothing that the hello promised is in it, or a value is of a wrong type or size.
         """
         nested = result.get("visual_anomaly")
-        if isinstance(nested, Mapping):
+        if nested is not None and isinstance(nested, Mapping):
             result = {**result, **nested}
         if self._fields.isdisjoint(result) and not ("bounding_boxes" in self._fields and "classification" in result):
             raise InvalidMsgError(
@@ -122,7 +123,7 @@ def _field(name: str) -> str:
 def _writer(tensor: TensorInfo) -> Callable[[Mapping[str, Any], Array], None]:
     name, labels = tensor.name, tensor.labels
     if name == "classification":
-        return lambda result, row: _write_classes(result, labels, row)
+        return partial(_write_classes, labels)
     if name.endswith("_count"):
         return lambda result, row: row.fill(len(_entries(result, _field(name))))
     if name.startswith("freeform_"):
@@ -134,7 +135,7 @@ def _writer(tensor: TensorInfo) -> Callable[[Mapping[str, Any], Array], None]:
     return lambda result, row: row.fill(_floats(name, [result.get(name)])[0])
 
 
-def _write_classes(result: Mapping[str, Any], labels: tuple[str, ...], row: Array) -> None:
+def _write_classes(labels: tuple[str, ...], result: Mapping[str, Any], row: Array) -> None:
     classes = result.get("classification")
     if classes is None:
         row.fill(np.nan)
