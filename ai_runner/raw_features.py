@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ai_runner.data import load_arrays, split_labels
+from ai_runner.data import Labels, load_arrays, split_labels
 from ai_runner.errors import InvalidParamError
 from ai_runner.impulse.description import takes_raw_features
 from ai_runner.model import TensorInfo
@@ -31,6 +31,7 @@ class FeatureInputs:
     """
 
     seed: int | None = None
+    labels: Labels | None = None
 
     def __init__(self, path: str | Path, inputs: Sequence[TensorInfo]) -> None:
         if not takes_raw_features(inputs):

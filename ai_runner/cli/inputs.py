@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ai_runner.data import FileInputs, RandomInputs
+    from ai_runner.data import Source
     from ai_runner.model import TensorInfo
-    from ai_runner.raw_features import FeatureInputs
 
 
 def add_input_arguments(parser: argparse.ArgumentParser, raw_features: bool = False) -> None:
-    """``--inputs F | --random N``, ``--seed S``; with `raw_features` also ``--features F`` instead of the first two."""
+    """``--inputs F | --random N``, ``--seed S``, ``--preprocess``; with `raw_features` also ``--features F``."""
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--inputs", metavar="F", help="inputs: a .npy file, or a .npz with an array an input")
+    where.add_argument(
+        "--inputs",
+        metavar="F",
+        help="inputs: a .npy, .npz or .csv file, a folder of images or WAV files, or py:MODULE:FUNCTION (docs/data.md)",
+    )
     where.add_argument("--random", metavar="N", type=positive, help="N random samples (default: 16)")
     if raw_features:
         where.add_argument(
@@ -25,13 +28,26 @@ def add_input_arguments(parser: argparse.ArgumentParser, raw_features: bool = Fa
             help="raw features of an impulse: .npy, or text with a window a line, as Studio copies them",
         )
     parser.add_argument("--seed", metavar="S", type=natural, help="of random samples (default: 42)")
+    parser.add_argument(
+        "--preprocess",
+        metavar="STEP",
+        nargs="+",
+        action="extend",
+        help="what becomes of pixels, sound and values: resize=stretch grayscale scale=0..1 mean=M std=S layout=nchw "
+        "window=first mono ..., or a .toml file that says so (docs/data.md)",
+    )
+    parser.add_argument("--columns", metavar="A,B,3-9", help="columns of a .csv file that hold values (default: all)")
 
 
-def open_inputs(
-    args: argparse.Namespace, inputs: Sequence[TensorInfo], labels_key: str | None = None
-) -> RandomInputs | FileInputs | FeatureInputs:
-    """The source that the arguments choose; raises InvalidParamError when it does not fit the inputs."""
-    from ai_runner.data import DEFAULT_SAMPLES, DEFAULT_SEED, FileInputs, RandomInputs
+def open_inputs(args: argparse.Namespace, inputs: Sequence[TensorInfo]) -> Source:
+    """The source that the arguments choose, with the labels of ``--labels`` where the verb has it.
+
+    Raises:
+        InvalidParamError: it cannot be read, or does not fit the inputs.
+    """
+    from ai_runner.cli.console import ProgressBar
+    from ai_runner.data import DEFAULT_SAMPLES, DEFAULT_SEED, Preprocessing, RandomInputs, open_source, with_labels
+    from ai_runner.data import parse_preprocessing as parse
     from ai_runner.errors import InvalidParamError
     from ai_runner.raw_features import FeatureInputs
 
@@ -39,12 +55,23 @@ def open_inputs(
     for option, given in (("--inputs", args.inputs), ("--features", features)):
         if given is not None and args.seed is not None:
             raise InvalidParamError(f"--seed belongs to --random, but {option} is given")
+    for option, given in (("--preprocess", args.preprocess), ("--columns", args.columns)):
+        if given is not None and args.inputs is None:
+            raise InvalidParamError(
+                f"{option} belongs to --inputs", hint="random values and raw features are not changed"
+            )
+    labels = getattr(args, "labels", None)
     if args.inputs is not None:
-        return FileInputs(args.inputs, inputs, labels_key)
+        steps = parse(args.preprocess) if args.preprocess else Preprocessing()
+        with ProgressBar("read") as progress:
+            return open_source(
+                args.inputs, inputs, labels=labels, columns=args.columns, preprocessing=steps, progress=progress
+            )
     if features is not None:
         return FeatureInputs(features, inputs)
     seed = DEFAULT_SEED if args.seed is None else args.seed
-    return RandomInputs(inputs, args.random or DEFAULT_SAMPLES, seed)
+    source = RandomInputs(inputs, args.random or DEFAULT_SAMPLES, seed)
+    return with_labels(source, labels) if labels else source
 
 
 def positive(text: str) -> int:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ai_runner import AiRunner, Mode, RunResult
-    from ai_runner.data import FileInputs, RandomInputs
-    from ai_runner.raw_features import FeatureInputs
+    from ai_runner.data import Source
 
     Arrays = list[npt.NDArray[Any]]
 
@@ -60,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_in_chunks(
-    runner: AiRunner, source: RandomInputs | FileInputs | FeatureInputs, mode: Mode, keep_data: bool, progress: Any
+    runner: AiRunner, source: Source, mode: Mode, keep_data: bool, progress: Any
 ) -> tuple[Arrays, RunResult]:
     """Inputs and one result of all; the data of nodes is kept only when it is to be saved."""
     from ai_runner.profile import joined_results

@@ -18,6 +18,7 @@ from ai_runner.cli.judging import (
     worse_than,
     write_outputs,
 )
+from ai_runner.cli.task import add_task_arguments, failing_samples, labels_of, save_failing
 from ai_runner.errors import AiRunnerError, ExitCode
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="raw features of the same samples, for impulses with signal processing: .npy, or a window a line",
     )
-    parser.add_argument("--labels", metavar="F", help="class numbers, F.npy or F.npz:KEY: also report accuracy")
+    add_task_arguments(parser)
     parser.add_argument(
         "--float", metavar="DESC", help="the model before its quantisation: also tell the share of quantisation"
     )
@@ -144,8 +145,8 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
     from ai_runner.cli.console import ProgressBar
     from ai_runner.compare.layer_map import LayerMap
     from ai_runner.compare.reference_kernels import with_reference_kernels
+    from ai_runner.compare.task.task import Task
     from ai_runner.compare.validation import validate
-    from ai_runner.data import load_labels, split_labels
     from ai_runner.raw_features import load_features
 
     reference_text, notes = with_reference_kernels(args.model)
@@ -154,10 +155,10 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
         notes.append("inputs are random: --inputs takes real ones, and real ones find more")
     with ExitStack() as stack:
         reference = stack.enter_context(_open(reference_text))
-        labels_path, labels_key = split_labels(args.labels) if args.labels else (None, None)
-        in_same_file = labels_path is not None and str(labels_path) == args.inputs
-        source = open_inputs(args, reference.model_info().inputs, labels_key if in_same_file else None)
-        labels = load_labels(args.labels, source.samples) if args.labels else None
+        info = reference.model_info()
+        failing = failing_samples(args)
+        source = open_inputs(args, info.inputs)
+        labels, class_names = labels_of(args, source, info)
         features = load_features(args.features) if args.features else None
         targets, failed = _open_targets(args.desc, stack)
         if bundle is not None:
@@ -170,6 +171,9 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
                 [_kept(journal, target, f"target-{place}") for place, target in targets.items()],
                 source,
                 labels=labels,
+                task=Task(args.task) if args.task else None,
+                class_names=class_names,
+                failing=failing,
                 per_layer=args.per_layer,
                 tolerance=_tolerances(args, policy),
                 noise_floor=_noise_floor(args, policy, reference),
@@ -179,6 +183,8 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
                 progress=progress,
                 recorder=bundle,
             )
+        if failing is not None:
+            notes.append(save_failing(args.save_failing, failing, source, info.inputs))
     if journal is not None and journal.resumed:
         notes.append(f"{journal.resumed} runs of samples were taken from the journal {args.journal}")
     judged = iter(validation.targets)

@@ -132,10 +132,10 @@ class RunSummary:
     c_duration_ms: float | None = None
     c_duration_source: str | None = None
     accuracy: float | None = None
-    task: ClassificationMetrics | RegressionMetrics | None = None
     warnings: tuple[str, ...] = ()
     error: AiRunnerError | None = None
     latency: LatencySample | None = None
+    task: ClassificationMetrics | RegressionMetrics | None = None
 
 
 @dataclass(frozen=True)

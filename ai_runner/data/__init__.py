@@ -14,7 +14,7 @@ from ai_runner.data.loader_inputs import LoaderInputs
 from ai_runner.data.preprocessing import Preprocessing, parse_preprocessing
 from ai_runner.data.random_inputs import DEFAULT_SAMPLES, DEFAULT_SEED, RandomInputs
 from ai_runner.data.sound_inputs import SoundInputs
-from ai_runner.data.source import Source, open_source
+from ai_runner.data.source import Source, open_source, with_labels
 
 __all__ = [
     "DEFAULT_SAMPLES",
@@ -38,4 +38,5 @@ __all__ = [
     "parse_preprocessing",
     "read_labels",
     "split_labels",
+    "with_labels",
 ]

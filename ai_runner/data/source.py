@@ -87,10 +87,15 @@ def open_source(
     elif Path(text).suffix.lower() in _TABLES:
         source = CsvInputs(text, inputs, label_key if same_file else None, columns, preprocessing)
         labels = None if same_file else labels
+        if same_file and source.labels is None:
+            raise InvalidParamError(f"{text}: which column holds the labels?", hint=f"--labels {text}:COLUMN")
     else:
         source = FileInputs(text, inputs, label_key if same_file else None, preprocessing)
-    if labels is None:
-        return source
+    return source if labels is None else with_labels(source, labels)
+
+
+def with_labels(source: Source, labels: str) -> Source:
+    """`source` with labels from a .npy or .npz file; raises InvalidParamError as `read_labels`."""
     return _Labelled(source, read_labels(labels, source.samples))
 
 
@@ -101,3 +106,4 @@ class _Labelled:
         self.samples, self.seed, self.description = source.samples, source.seed, source.description
         self.chunk = source.chunk
         self.labels = labels
+        self.interval_ms: float | None = getattr(source, "interval_ms", None)

@@ -34,6 +34,7 @@ from ai_runner.compare.verdict import (
 from ai_runner.errors import AiRunnerError
 from ai_runner.model import ModelInfo, TensorInfo
 from ai_runner.report.output_file import whole_file
+from ai_runner.report.task_json import changed_answers_dict, task_dict
 
 SCHEMA = "ai-runner/validation/1"
 
@@ -110,7 +111,8 @@ def _run(run: RunSummary) -> dict[str, Any]:
         "warnings": list(run.warnings),
         "error": None if run.error is None else _error(run.error),
     }
-    return described if run.accuracy is None else {**described, "accuracy": run.accuracy}
+    described |= {} if run.accuracy is None else {"accuracy": run.accuracy}
+    return described if run.task is None else {**described, "task": task_dict(run.task)}
 
 
 def _target(target: TargetResult) -> dict[str, Any]:
@@ -124,6 +126,7 @@ def _target(target: TargetResult) -> dict[str, Any]:
         "first_divergence": None if target.first_divergence is None else _divergence(target.first_divergence),
         "structure": [_difference(difference) for difference in target.structure],
         "health": _health(target.health),
+        "changed_answers": None if target.changed is None else changed_answers_dict(target.changed),
         "error_budget": [_share(share) for share in target.error_budget],
     }
 

@@ -10,6 +10,7 @@ from ai_runner.compare.noise_band import IntroducedError
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.compare.verdict import LayerComparison, OutputComparison, RunSummary, TargetResult, Validation, Verdict
 from ai_runner.report.printable import printable, shortened
+from ai_runner.report.task_text import task_lines
 
 _COLUMNS = (
     "",
@@ -79,6 +80,7 @@ def _target_lines(target: TargetResult, validation: Validation, width: int) -> l
     if target.run.accuracy is not None and validation.reference.accuracy is not None:
         mine, theirs = target.run.accuracy, validation.reference.accuracy
         lines.append(f"accuracy   {mine:.4f} against labels, the reference has {theirs:.4f} ({mine - theirs:+.4f})")
+    lines += task_lines(target, validation.reference)
     lines += _budget_lines(target)
     lines.append(f"verdict    {_shout(target.verdict)}{_held_to(target)}")
     return lines + [f"           {printable(reason)}" for reason in target.reasons]
