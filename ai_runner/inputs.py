@@ -14,8 +14,6 @@ from ai_runner.model import TensorInfo
 
 Array = npt.NDArray[Any]
 
-_SMALL = 4096  # elements
-
 
 def check_inputs(given: Any, expected: Sequence[TensorInfo]) -> tuple[list[Array], list[str]]:
     """Brings the inputs into the form that drivers get.
@@ -123,10 +121,5 @@ def _describe(info: TensorInfo) -> str:
 
 
 def _has_nan(array: Array) -> bool:
-    if array.size > _SMALL:
-        return bool(np.isnan(array).any())
-    # x.x is NaN exactly when x holds one: squares are never negative, so no infinities can cancel. For few values this
-    # is much faster than isnan; for many it would wake the threads of the linear algebra library.
-    flat = array.ravel()
-    square = flat.dot(flat)
-    return bool(square != square)
+    # Counting takes half the time of any(), which is written in Python; every invoke does this.
+    return np.count_nonzero(np.isnan(array)) > 0
