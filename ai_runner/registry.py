@@ -61,6 +61,7 @@ _BUILT_IN = (
         "ai_runner.drivers.onnx.driver:OnnxDriver",
         needs="ai-runner[onnx]",
     ),
+    DriverEntry("bundle", "outputs kept in a result bundle", "ai_runner.drivers.bundle.driver:BundleDriver"),
 )
 
 

@@ -71,6 +71,7 @@ LIBRARIES = {
     "firmware_proto": {"google"},
     "memory_image": {"intelhex"},
     "transport": {"serial"},
+    "drivers.bundle": set[str](),
     "drivers.c_library": set[str](),
     "drivers.stm32": {"google"},
     "drivers.tflite": {"ai_edge_litert", "tflite_runtime", "tensorflow"},

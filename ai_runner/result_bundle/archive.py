@@ -66,8 +66,9 @@ class Archive(ABC):
             raise self.broken(f"'{name}' cannot be read: {reason}") from error
 
     def broken(self, what: str) -> InvalidModelError:
-        """The error for a bundle that is none."""
-        return InvalidModelError(f"{self.label}: {what}", hint="write the bundle again: ai-runner validate --bundle")
+        """The error for a bundle that is none; `what` may come from a library and have any form."""
+        told = " ".join(what.split())[:300]
+        return InvalidModelError(f"{self.label}: {told}", hint="write the bundle again: ai-runner validate --bundle")
 
     def close(self) -> None:  # noqa: B027
         """Releases everything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -66,12 +67,15 @@ def read_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[A
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f".npy version {version} holds no plain numbers")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file, max_header_size=MAX_HEADER)
+    try:
+        shape, fortran, dtype = read(file, max_header_size=MAX_HEADER)
+    except (SyntaxError, TokenError, TypeError, KeyError, OverflowError, MemoryError, RecursionError) as error:
+        raise ValueError(f"its header cannot be read: {type(error).__name__}") from error
     if dtype.kind not in KINDS:
         raise ValueError(f"dtype {dtype.str} is no number")
     if fortran and len(shape) > 1:
         raise ValueError("its samples are not one after the other")
-    if any(length < 0 for length in shape) or len(shape) > 32:
+    if any(type(length) is not int or length < 0 for length in shape) or len(shape) > 32:
         raise ValueError(f"shape {list(shape)[:40]}")
     if file.tell() + prod(shape) * dtype.itemsize != size:
         raise ValueError(f"claims {prod(shape) * dtype.itemsize} bytes of data, the file holds {size - file.tell()}")
