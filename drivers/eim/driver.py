@@ -106,7 +106,7 @@ class EimDriver(WireDriver):
         try:
             if name != execution.info.name:
                 raise self._unknown(name, execution)
-            if mode:
+            if mode is not Mode.IO_ONLY:
                 mode = reduced_mode(mode, execution.info.runtime.capabilities) & _MODES
             return execution.run(inputs[0], mode, callback)
         except InvalidMsgError as error:

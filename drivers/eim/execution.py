@@ -46,8 +46,10 @@ class Execution:
         start = perf_counter()
         check_finite(features)
         outputs = self._reader.empty(len(features))
-        per_layer, perf_only = (Mode.PER_LAYER in mode, Mode.PERF_ONLY in mode) if mode else (False, False)
-        times = StageTimes(self.engine.hello) if per_layer else None
+        times, perf_only = None, False
+        if mode is not Mode.IO_ONLY:
+            times = StageTimes(self.engine.hello) if Mode.PER_LAYER in mode else None
+            perf_only = Mode.PERF_ONLY in mode
         durations: list[float] = []
         exec_times: list[float] = []
         for i, row in enumerate(features):
