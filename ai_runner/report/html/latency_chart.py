@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ai_runner.report.html.chart import ACCENT, GRID, INK, SERIES, Chart, Drawing, plain
-from ai_runner.report.html.scale import logarithmic_numbers, plain_numbers
+from ai_runner.report.html.scale import plain_numbers
 
 QUANTILES = (0.5, 0.9, 0.99)
 _BINS = 40
-_WIDE = 4.0  # largest over smallest: beyond, the axis is logarithmic
+_REACH = 3.0  # of the axis: times the way from the fastest to the 90 % quantile; what is slower is counted in the note
 
 
 def quantiles(times: Sequence[float]) -> list[float]:
@@ -28,31 +28,35 @@ def latency_drawing(run: Mapping[str, Any], what: str) -> Drawing | None:
     if not latency or not latency["ms"]:
         return None
     times = np.asarray(latency["ms"], np.float64)
+    found = quantiles(latency["ms"])
     low, high = float(times.min()), float(times.max())
+    high = min(high, low + _REACH * (found[1] - low)) if found[1] > low else high
     chart = Chart(190, (44, 16, 20, 34))
     axes = chart.axes
-    if low > 0.0 and high / low > _WIDE:
-        edges = np.geomspace(low, high, _BINS + 1)
-        logarithmic_numbers(axes, "x", low / 1.05, high * 1.05)
-    else:
-        room = 0.02 * (high - low) or 0.05 * high or 1.0
-        edges = np.linspace(low - room, high + room, _BINS + 1)
-        axes.set_xlim(edges[0], edges[-1])
-        plain_numbers(axes, "x")
-    edges[0], edges[-1] = min(edges[0], low), max(edges[-1], high)
+    room = 0.02 * (high - low) or 0.05 * high or 1.0
+    edges = np.linspace(low - room, high + room, _BINS + 1)
     counts, _ = np.histogram(times, edges)
-    axes.bar(edges[:-1], counts, np.diff(edges) * 0.94, align="edge", color=SERIES)
-    found = quantiles(latency["ms"])
-    axes.vlines(found, 0, 1, transform=axes.get_xaxis_transform(), color=ACCENT, linewidth=1.1, linestyles=(0, (3, 2)))
+    axes.bar(edges[:-1], counts, np.diff(edges) * 0.94, align="edge", color=SERIES, linewidth=0)
+    axes.set_xlim(edges[0], edges[-1])
+    plain_numbers(axes, "x")
+    axes.vlines(
+        [ms for ms in found if ms <= high],
+        0,
+        1,
+        transform=axes.get_xaxis_transform(),
+        color=ACCENT,
+        linewidth=1.1,
+        linestyles=(0, (3, 2)),
+    )
     axes.annotate(
         f"median {plain(found[0])} ms",
         *((found[0], 1.0), (3, 3)),
         xycoords=axes.get_xaxis_transform(),
         textcoords="offset points",
         color=INK,
-        ha="left" if found[0] < (low * high) ** 0.5 or found[0] - low < 0.6 * (high - low) else "right",
+        ha="left" if found[0] - low < 0.6 * (high - low) else "right",
     )
-    plain_numbers(axes, "y")
+    plain_numbers(axes, "y", whole=True)
     axes.grid(visible=True, axis="y", color=GRID, linewidth=0.6)
     axes.set_xlabel("ms a sample")
     axes.set_ylabel("samples")
@@ -61,6 +65,9 @@ def latency_drawing(run: Mapping[str, Any], what: str) -> Drawing | None:
     note = f"source: {source}; lines at the median, 90 % and 99 %"
     if source == "batch_mean":
         note += "; each time is the mean of a batch"
+    slower = int((times > edges[-1]).sum())
+    if slower:
+        note += f"; {slower} slower, up to {plain(latency['max_ms'])} ms, are not shown"
     if len(times) < latency["count"]:
         note += f"; {len(times)} of {latency['count']} samples"
     extremes = f"{plain(latency['min_ms'])} to {plain(latency['max_ms'])} ms"

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from ai_runner.errors import MissingRuntimeError
 from ai_runner.report.html.budget_chart import budget_drawing
 from ai_runner.report.html.chart import Drawing
+from ai_runner.report.html.confusion_chart import confusion_drawing
 from ai_runner.report.html.latency_chart import QUANTILES, latency_drawing, quantiles
 from ai_runner.report.html.layer_charts import error_drawings, time_drawing
 from ai_runner.report.html.value_charts import histogram_drawing, scatter_drawing
 from ai_runner.report.html.wording import (
+    answer,
     bytes_in_words,
     divergence,
     explained_by,
@@ -86,6 +88,8 @@ def html_page(report: Report) -> str:
             layer_times=gallery.hang(times),
             layer_rows=_layer_rows(targets),
             values=[(name, gallery.hang(_value_drawings(target))) for name, target in zip(names, targets, strict=True)],
+            confusion=gallery.hang(confusion_drawing(run.get("task"), name) for name, run in runs),
+            class_names=_class_names(report["reference"]),
             latencies=gallery.hang(latency_drawing(run, name) for name, run in runs),
             quantile_names=[f"{q:.0%}" for q in QUANTILES],
             budgets=gallery.hang(budgets),
@@ -146,6 +150,11 @@ def _value_drawings(target: Report) -> list[Drawing | None]:
     return drawings
 
 
+def _class_names(run: Report) -> list[str]:
+    """Names of the classes, where the labels of a classification were given."""
+    return [one["name"] for one in run.get("task", {}).get("classes", ())]
+
+
 def _layer_rows(targets: Sequence[Report]) -> list[tuple[Report, list[Report | None]]]:
     """The layers of all targets side by side: a layer of the reference, and what each target made of it."""
     rows: dict[tuple[Any, ...], list[Report | None]] = {}
@@ -175,7 +184,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, ms=milliseconds, percent=percent, size=bytes_in_words, runtime=runtime_of, divergence=divergence
+        **{"number": number, "ms": milliseconds, "percent": percent, "size": bytes_in_words},
+        **{"runtime": runtime_of, "divergence": divergence, "answer": answer},
     )
     environment.tests["explained_by"] = explained_by
     environment.globals.update(headline=headline, quantiles=quantiles)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ai_runner.report.html.chart import ACCENT, GRID, MUTED, SERIES, Chart, Drawing, plain
-from ai_runner.report.html.scale import logarithmic_numbers, plain_numbers
+from ai_runner.report.html.scale import logarithmic_counts, plain_numbers
 
 Tensor = Mapping[str, Any]
 
@@ -29,7 +29,7 @@ def histogram_drawing(tensor: Tensor, what: str) -> Drawing | None:
         axes.bar(some, heights, 0.86 if reach < _MANY else 1.0, bottom=_FLOOR, color=colour, linewidth=0)
     axes.set_xlim(-reach - 0.6, reach + 0.6)
     plain_numbers(axes, "x", whole=True)
-    logarithmic_numbers(axes, "y", _FLOOR, max(counts.values()) * 1.6)
+    logarithmic_counts(axes, _FLOOR, max(counts.values()) * 1.6)
     axes.grid(visible=True, axis="y", color=GRID, linewidth=0.6)
     axes.set_xlabel("reference - target, LSB")
     axes.set_ylabel("values")

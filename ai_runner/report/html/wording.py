@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Any
 
@@ -67,6 +67,16 @@ def explained_by(reason: str, found: Report | None) -> bool:
     clause = found["reason"].partition("; ")[0]
     where = "output" if found["layer"] is None else f"layer {found['layer']} "
     return reason.startswith(where) and reason.endswith(clause) and found["name"] in reason
+
+
+def answer(number: int | None, names: Sequence[str]) -> str:
+    """A class by number and name; a negative number is no answer."""
+    if number is None:
+        return "\N{EN DASH}"
+    if number < 0:
+        return "none"
+    name = names[number] if number < len(names) else ""
+    return f"{number} {name}" if name and name != str(number) else str(number)
 
 
 def runtime_of(run: Report) -> str:
