@@ -19,7 +19,7 @@ from ai_runner.cli.judging import (
     write_outputs,
 )
 from ai_runner.cli.task import add_task_arguments, failing_samples, labels_of, save_failing
-from ai_runner.errors import AiRunnerError, ExitCode
+from ai_runner.errors import AiRunnerError, ExitCode, HwIOError
 
 if TYPE_CHECKING:
     from ai_runner import AiRunner
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     if args.reproducer:
         _write_reproducers(validation, args.reproducer)
     if validation.error is not None:
-        raise validation.error
+        raise _resumable(validation.error, args.journal)
     code = judgement.exit_code
     if baseline is not None:
         lines, worse = worse_than(baseline, report)
@@ -283,6 +283,14 @@ def _journal(args: argparse.Namespace, reference: AiRunner, data: str, samples: 
             "per_layer": args.per_layer,
         },
     )
+
+
+def _resumable(error: AiRunnerError, journal: str | None) -> AiRunnerError:
+    """The error of a runtime; where the bench is at fault and a journal was kept, it says how to go on."""
+    if journal and isinstance(error, HwIOError):
+        go_on = f"the same command resumes: {journal} has what was run"
+        error.hint = f"{error.hint}; {go_on}" if error.hint else go_on
+    return error
 
 
 def _kept(journal: Journal | None, runner: AiRunner, place: str) -> Any:

@@ -24,17 +24,16 @@ def task_lines(target: TargetResult, reference: RunSummary) -> list[str]:
         names = [one.name for one in mine.classes]
     elif isinstance(mine, RegressionMetrics) and isinstance(theirs, RegressionMetrics):
         pairs = [(name, getattr(mine, name), getattr(theirs, name)) for name in ("mae", "rmse", "max_error", "r2")]
-        lines.append(f"task       against labels: {', '.join(_beside(*pair) for pair in pairs)}")
+        lines.append(f"task       {', '.join(_beside(*pair) for pair in pairs)}")
     return lines + (_changed_lines(target.changed, names) if target.changed is not None else [])
 
 
 def _classification_lines(mine: ClassificationMetrics, theirs: ClassificationMetrics) -> list[str]:
     pairs = [(f"top-{k}", share, theirs.top_k[k]) for k, share in mine.top_k.items() if k in (3, 5)]
     pairs += [(name, getattr(mine, name), getattr(theirs, name)) for name in ("precision", "recall", "f1")]
-    lines = [f"task       {', '.join(_beside(*pair) for pair in pairs)} (macro averages)"]
     if not isnan(mine.roc_auc):
-        off = f", at most {mine.roc_auc_error:.1g} off" if mine.roc_auc_error else ""
-        lines[0] += f", {_beside('roc auc', mine.roc_auc, theirs.roc_auc)}{off}"
+        pairs.append(("roc_auc", mine.roc_auc, theirs.roc_auc))
+    lines = [f"task       {', '.join(_beside(*pair) for pair in pairs)}"]
     confused = [
         (count, label, answer)
         for label, row in enumerate(mine.confusion)
@@ -70,4 +69,4 @@ def _changed_lines(changed: ChangedAnswers, names: Sequence[str]) -> list[str]:
 
 
 def _beside(name: str, mine: float, theirs: float) -> str:
-    return f"{name.replace('_', ' ')} {mine:.4f} (reference {theirs:.4f})"
+    return f"{name.replace('_', ' ')} {mine:.4f} ({mine - theirs:+.4f})"

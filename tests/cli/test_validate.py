@@ -256,3 +256,115 @@ def test_a_reproducer_of_the_first_divergence(
     assert operator.name == "CONV_2D"
     ended = ai_runner(*question, "-d", f"tflite:{digits_int8}", "--per-layer", "--reproducer", tmp_path / "two")
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["target-0"]
+
+
+# -- data, labels, journal --------------------------------------------------------------------------------------------
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        passing = ("time", "notes", "c_duration_ms", "latency", "descriptor")
+        return {key: without_times(item) for key, item in value.items() if key not in passing}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def test_a_board_that_was_unplugged_is_resumed_by_the_same_command(
+    ai_runner: Any, tmp_path: Path, report: Path
+) -> None:
+    question = ("validate", "-m", "fake:r", "--random", 40, "--per-layer", "--json", report)
+    assert ai_runner(*question, "-d", "fake:board").code == 0
+    whole = without_times(read(report))
+    journal = ("--journal", tmp_path / "journal")
+    ended = ai_runner(*question, *journal, "-d", "fake:board?dies=3")
+    assert ended.code == 3
+    assert ended.err.splitlines()[-1].endswith(f"the same command resumes: {tmp_path / 'journal'} has what was run")
+    assert read(report)["verdict"] == "fail"
+    ended = ai_runner(*question, *journal, "-d", "fake:board")
+    assert ended.code == 0
+    assert "were taken from the journal" in ended.out
+    assert without_times(read(report)) == whole
+
+
+def test_names_of_classes_from_every_side(ai_runner: Any, tmp_path: Path, report: Path) -> None:
+    rows = ["a,b,c,label", *(f"{x},{y},{z},{k}" for x, y, z, k in ((1, 0, 0, "up"), (0, 1, 0, "on"), (0, 0, 1, "up")))]
+    (tmp_path / "data.csv").write_text("\n".join(rows))
+    question = (*SAME, "--inputs", tmp_path / "data.csv", "--json", report)
+    ended = ai_runner(*question)
+    assert (ended.code, "2 names of classes (on, up) where the model has 3" in ended.err) == (2, True)
+    ended = ai_runner(*question, "--label-names", "up,on,off")
+    assert ended.code == 0
+    task = read(report)["targets"][0]["task"]
+    assert task["confusion"] == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
+    assert [one["name"] for one in task["classes"]] == ["up", "on", "off"]
+    assert "confused   up for off 1 x" in ended.out
+    for names, message in (("up,on", "2 names for 3 classes"), ("up,on,up", "the name 'up' comes twice")):
+        ended = ai_runner(*question, "--label-names", names)
+        assert (ended.code, message in ended.err) == (2, True)
+    ended = ai_runner(*question, "--label-names", "up,down,off")
+    assert (ended.code, "label 'on' is none of the model's: up, down, off" in ended.err) == (2, True)
+
+
+def test_a_regression(ai_runner: Any, tmp_path: Path, report: Path) -> None:
+    values = np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x=values, labels=values * 2.0)
+    question = ("--inputs", tmp_path / "d.npz", "--labels", tmp_path / "d.npz:labels", "--json", report)
+    ended = ai_runner(*OFF, *question)
+    assert ended.code == 1
+    assert "task       mae 0.0100 (+0.0100), rmse 0.0100 (+0.0100)" in ended.out
+    found = read(report)
+    assert found["reference"]["task"]["mae"] == 0.0
+    assert found["targets"][0]["task"]["max_error"] == pytest.approx(0.01, rel=1e-3)
+    assert found["targets"][0]["changed_answers"] is None
+    assert "accuracy" not in found["reference"]
+    for task, code in (("regression", 1), ("none", 1), ("classification", 2)):
+        assert ai_runner(*OFF, *question, "--task", task).code == code
+    ended = ai_runner(*OFF, *question, "--save-failing", tmp_path / "f.npz")
+    assert (ended.code, "which samples fail is told of class scores only" in ended.err) == (2, True)
+
+
+def test_failing_samples_are_saved_as_ei_collect_reads_them(
+    ai_runner: Any, digits_int8: Path, digits_test: Path, tmp_path: Path, report: Path
+) -> None:
+    changed, saved = with_other_weights(digits_int8, 2, tmp_path / "changed.tflite"), tmp_path / "failing.npz"
+    ended = ai_runner(
+        *("validate", "-m", digits_int8, "-d", f"tflite:{changed}?kernels=reference", "--inputs", digits_test),
+        *("--labels", f"{digits_test}:labels", "--save-failing", saved, "--json", report),
+    )
+    assert ended.code == 1
+    (target,) = read(report)["targets"]
+    answers = target["changed_answers"]
+    assert 0 < answers["count"] < 400
+    with np.load(saved) as found, np.load(digits_test) as digits:
+        assert set(found) == {"inputs", "labels", "reasons", "indices"}
+        np.testing.assert_allclose(found["inputs"], digits["m_inputs_1"][found["indices"]], atol=1 / 255)
+        np.testing.assert_array_equal(found["labels"], digits["labels"][found["indices"]])
+        assert {one["index"] for one in answers["listed"]} <= set(found["indices"].tolist())
+        assert any("where the reference answers" in reason for reason in found["reasons"])
+        count = len(found["labels"])
+    assert f"{count} failing samples are saved in" in ended.out
+    ended = ai_runner("ei", "collect", saved, "--interval-ms", 1, "--dry-run")
+    assert (ended.code, f"would send {count} samples" in ended.out) == (0, True)
+
+
+def test_nothing_failed(ai_runner: Any, tmp_path: Path) -> None:
+    ended = ai_runner(*SAME, "--task", "classification", "--save-failing", tmp_path / "f.npz")
+    assert (ended.code, "nothing is saved" in ended.out, (tmp_path / "f.npz").exists()) == (0, True, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--preprocess", "scale=0..1"), "--preprocess belongs to --inputs"),
+        (("--columns", "1-3"), "--columns belongs to --inputs"),
+        (("--inputs", "none.csv"), "none.csv: cannot be read: No such file"),
+        (("--inputs", "py:nothing_like_this:load"), "there is no module 'nothing_like_this'"),
+        (("--inputs", "none.npz", "--columns", "1"), "--columns is for CSV files"),
+        (("--inputs", "none.npz", "--preprocess", "sharpen=2"), "there is no 'sharpen'"),
+        (("--save-failing", "no/such/folder/f.npz"), "cannot be written"),
+    ],
+)
+def test_data_options_that_cannot_be(ai_runner: Any, options: tuple[str, ...], message: str, fake_driver: Any) -> None:
+    ended = ai_runner(*SAME, *options)
+    assert (ended.code, message in ended.err) == (2, True), ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert fake_driver.runs == []
