@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 from ai_runner.report.html.chart import ACCENT, GRID, SERIES, Chart, Drawing
+from ai_runner.report.html.wording import percent
 
 _SIZE = 264.0
 _MOST_NUMBERS = 12  # classes: beyond, cells are too small for counts
@@ -19,10 +20,12 @@ _NAME = 12
 
 def confusion_drawing(task: Mapping[str, Any] | None, what: str) -> Drawing | None:
     """The matrix of one runtime; None without class scores and labels, or for very many classes."""
-    if not task or task["type"] != "classification" or not task["confusion"]:
+    if not task or not task["confusion"]:
         return None
     matrix: Sequence[Sequence[int]] = task["confusion"]
     classes = len(matrix)
+    if len(task["classes"]) != classes or any(len(counts) != classes for counts in matrix):
+        return None
     names = [one["name"] for one in task["classes"]]
     below = 36.0 if _short(names) else 84.0
     chart = Chart(_SIZE + 8 + below, (76, 20, 8, below))
@@ -44,10 +47,10 @@ def confusion_drawing(task: Mapping[str, Any] | None, what: str) -> Drawing | No
     axes.set_ylabel("label")
     wrong = [(n, row, column) for row, counts in enumerate(matrix) for column, n in enumerate(counts) if row != column]
     most, label, answer = max(wrong, default=(0, 0, 0))
-    words = f"{what}: {task['accuracy']:.2%} of {task['samples']} samples are right."
+    words = f"{what}: {percent(task['accuracy'])} of {task['samples']} samples are right."
     if most:
         words += f" Most often confused: {names[label]} taken for {names[answer]}, {most} times."
-    note = f"{task['accuracy']:.2%} right; shaded by share of the row"
+    note = f"{percent(task['accuracy'])} right; shaded by share of the row"
     if task["unanswered"]:
         note += f"; {task['unanswered']} samples without an answer"
     return Drawing(what, note, words, chart)

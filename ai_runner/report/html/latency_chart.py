@@ -24,7 +24,7 @@ def latency_drawing(run: Mapping[str, Any], what: str) -> Drawing | None:
     """A histogram of the times of single samples; None without times."""
     import numpy as np
 
-    latency = run.get("latency")
+    latency = run["latency"]
     if not latency or not latency["ms"]:
         return None
     times = np.asarray(latency["ms"], np.float64)

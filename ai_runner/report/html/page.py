@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ai_runner.errors import MissingRuntimeError
 from ai_runner.report.html.budget_chart import budget_drawing
 from ai_runner.report.html.chart import Drawing
+from ai_runner.report.html.completed import completed
 from ai_runner.report.html.confusion_chart import confusion_drawing
 from ai_runner.report.html.latency_chart import QUANTILES, latency_drawing, quantiles
 from ai_runner.report.html.layer_charts import error_drawings, time_drawing
@@ -64,8 +65,13 @@ def write_html(report: Report, path: str | Path) -> None:
 
 
 def html_page(report: Report) -> str:
-    """The page as text; raises MissingRuntimeError where the packages that draw are not installed."""
+    """The page of a report that fits the schema ``validation``, as text.
+
+    Raises:
+        MissingRuntimeError: the packages that draw are not installed.
+    """
     check_packages()
+    report = completed(report)
     gallery = _Gallery()
     targets = report["targets"]
     names = _names(targets)
@@ -88,7 +94,7 @@ def html_page(report: Report) -> str:
             layer_times=gallery.hang(times),
             layer_rows=_layer_rows(targets),
             values=[(name, gallery.hang(_value_drawings(target))) for name, target in zip(names, targets, strict=True)],
-            confusion=gallery.hang(confusion_drawing(run.get("task"), name) for name, run in runs),
+            confusion=gallery.hang(confusion_drawing(run["task"], name) for name, run in runs),
             class_names=_class_names(report["reference"]),
             latencies=gallery.hang(latency_drawing(run, name) for name, run in runs),
             quantile_names=[f"{q:.0%}" for q in QUANTILES],
@@ -152,7 +158,7 @@ def _value_drawings(target: Report) -> list[Drawing | None]:
 
 def _class_names(run: Report) -> list[str]:
     """Names of the classes, where the labels of a classification were given."""
-    return [one["name"] for one in run.get("task", {}).get("classes", ())]
+    return [one["name"] for one in run["task"]["classes"]] if run["task"] else []
 
 
 def _layer_rows(targets: Sequence[Report]) -> list[tuple[Report, list[Report | None]]]:

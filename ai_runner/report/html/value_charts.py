@@ -45,7 +45,7 @@ def histogram_drawing(tensor: Tensor, what: str) -> Drawing | None:
 
 def scatter_drawing(tensor: Tensor, what: str) -> Drawing | None:
     """The target's real values over the reference's; None without values."""
-    sample = tensor.get("scatter")
+    sample = tensor["scatter"]
     if not sample or not sample["fair"]:
         return None
     chart = Chart(270, (52, 14, 10, 36))

@@ -19,7 +19,7 @@ _HELD_TO = {
 
 def verdict_of(report: Report) -> str:
     """``pass``, ``fail`` or ``refused``: that of the policy where there is one."""
-    policy = report.get("policy")
+    policy = report["policy"]
     return str(policy["verdict"] if policy else report["verdict"])
 
 
@@ -34,7 +34,7 @@ def headline(report: Report) -> str:
     broken = [target for target in failing if target["error"] is not None]
     if not failing:
         who = "The target computes" if count == 1 else f"All {count} targets compute"
-        held = _HELD_TO.get(str(report["provenance"].get("judged_by")), "")
+        held = _HELD_TO.get(str(report["provenance"]["judged_by"]), "")
         return f"{who} what the reference computes{': ' if held else ''}{held}."
     if len(broken) == len(failing):
         return f"{_of(len(failing), count)} could not be judged to the end."
