@@ -132,7 +132,7 @@ class Conversation:
         try:
             while (message := reader.next_message(_MAX_MESSAGE)) is not Link.MORE:
                 if not isinstance(message, Link):
-                    self._answer(message, time)
+                    self._answer(bytes(message), time)
         except ProtocolError:
             self._reader, self._recent, self._open = None, b"", None
 

@@ -58,7 +58,8 @@ class Answers:
             found |= {"duration": report.duration, "counter_type": report.counter_type, "counters": report.counters}
         if self.tensors:
             found |= {"shape": self.tensors[-1].desc.shape, "format": self.tensors[-1].desc.format}
-            found["data"] = self.tensors[-1].data
+            data = self.tensors[-1].data
+            found["data"] = None if data is None else bytes(data)
         elif self.data:
             found["data"] = self.data
         return found

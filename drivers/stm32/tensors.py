@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from ai_runner.driver import Array
-from ai_runner.drivers.stm32.protocol import Limits, TensorDesc
+from ai_runner.drivers.stm32.protocol import Elements, Limits, TensorDesc
 from ai_runner.drivers.stm32.protocol.codes import TensorFlag
 from ai_runner.errors import InvalidModelError, InvalidMsgError
 from ai_runner.model import TensorInfo, TensorRole
@@ -17,6 +17,7 @@ from ai_runner.tensor_format import TensorFormat
 
 # Firmware rounds the size of a tensor up; ST's client tolerates as many elements.
 MAX_PADDING = 3
+_VIEWED = 1024  # bytes: fewer are copied faster than looked at
 _MAX_BYTES = Limits().message_bytes
 
 
@@ -72,11 +73,11 @@ def unique_names(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def wire_samples(array: Array, info: TensorInfo, desc: TensorDesc, const_value: bool) -> list[bytes]:
-    """The samples of a batch as messages carry them.
+def wire_samples(array: Array, info: TensorInfo, desc: TensorDesc, const_value: bool) -> list[Elements]:
+    """The samples of a batch as messages carry them: views of `array` where they are in it as they are sent.
 
     Args:
-        array: ``(batch,) + sample_shape``.
+        array: ``(batch,) + sample_shape``, C-contiguous.
         info, desc: of the tensor.
         const_value: only the first element (the first word of packed bits) of each.
     """
@@ -85,8 +86,13 @@ def wire_samples(array: Array, info: TensorInfo, desc: TensorDesc, const_value: 
         flat = little.reshape(len(little), -1)
         return [flat[i, :1].tobytes() for i in range(len(flat))]
     missing = desc.size - prod(desc.shape)
-    tail = bytes(missing * info.dtype.itemsize) if info.format is None and 0 < missing <= MAX_PADDING else b""
-    return [little[i : i + 1].tobytes() + tail for i in range(len(little))]
+    if info.format is None and 0 < missing <= MAX_PADDING:
+        tail = bytes(missing * info.dtype.itemsize)
+        return [little[i].tobytes() + tail for i in range(len(little))]
+    if little[0].nbytes < _VIEWED:
+        return [little[i].tobytes() for i in range(len(little))]
+    rows = np.ascontiguousarray(little).reshape(len(little), -1).view(np.uint8)
+    return [row.data for row in rows]
 
 
 class Receiver:
@@ -104,7 +110,7 @@ class Receiver:
         self._size = info.size_bytes
         self._largest = self._size + MAX_PADDING * info.dtype.itemsize
 
-    def take(self, sample: int, data: bytes | None) -> None:
+    def take(self, sample: int, data: Elements | None) -> None:
         """Stores the elements of one sample, without their padding.
 
         Raises:

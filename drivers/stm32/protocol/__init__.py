@@ -79,6 +79,7 @@ from ai_runner.drivers.stm32.protocol.dialect import DIALECTS, Dialect
 from ai_runner.drivers.stm32.protocol.errors import ProtocolError, UnsupportedDialectError
 from ai_runner.drivers.stm32.protocol.events import (
     Acknowledged,
+    Elements,
     Event,
     InputsTaken,
     InputWanted,
@@ -109,6 +110,7 @@ __all__ = [
     "Connection",
     "Dialect",
     "Disconnect",
+    "Elements",
     "Event",
     "GetModel",
     "GetSystemInfo",

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, ClassVar, NamedTuple
 
 from ai_runner.drivers.stm32.protocol import commands
-from ai_runner.drivers.stm32.protocol.bulk import Path, check_overhead
+from ai_runner.drivers.stm32.protocol.bulk import Path, cut_elements
 from ai_runner.drivers.stm32.protocol.codes import AnswerState, Capability, CommandCode
 from ai_runner.drivers.stm32.protocol.dialect import Dialect, dialect_of
 from ai_runner.drivers.stm32.protocol.errors import ProtocolError
@@ -51,12 +51,12 @@ class Codec(ABC):
 
     Attributes:
         FAMILY: of the messages.
-        BULK: where tensor elements sit in an answer, as field numbers.
+        BULK: payloads of an answer that carry tensor elements, and where, as field numbers.
         REPEATS: every tensor message tells again which node or run it belongs to; only the first one counts.
     """
 
     FAMILY: ClassVar[str]
-    BULK: ClassVar[tuple[Path, ...]]
+    BULK: ClassVar[Mapping[str, Path]]
     REPEATS: ClassVar[bool] = False
 
     def __init__(self, dialect: Dialect) -> None:
@@ -67,7 +67,7 @@ class Codec(ABC):
         self._decode_error = DecodeError
         self._answer = self.classes["respMsg"]
         self._runs: dict[commands.Run, bytes] = {}
-        self._readers: dict[str, Callable[[Any, AnswerState], Answer]] = {
+        self._readers: dict[str, Callable[..., Answer]] = {
             "sync": self._read_sync,
             "ack": self._read_ack,
             "log": self._read_log,
@@ -75,8 +75,11 @@ class Codec(ABC):
         }
 
     @abstractmethod
-    def readers(self) -> dict[str, Callable[[Any, AnswerState], Answer]]:
-        """Payload of `respMsg` -> the method that reads an answer with it."""
+    def readers(self) -> dict[str, Callable[..., Answer]]:
+        """Payload of `respMsg` -> the method that reads an answer with it, given its state.
+
+        Those of `BULK` may be given the elements, too, as a view: then the answer comes without them.
+        """
 
     @abstractmethod
     def run_request(self, run: commands.Run) -> commands.Request:
@@ -84,10 +87,10 @@ class Codec(ABC):
 
     @abstractmethod
     def tensor_message(self, tensor: commands.SendTensor) -> bytes:
-        """The message that carries an input tensor."""
+        """The message that carries an input tensor, up to the tensor's elements, which end it."""
 
-    def data_message(self, data: bytes, address: int) -> bytes:
-        """The message that carries a chunk of memory."""
+    def data_message(self, size: int, address: int) -> bytes:
+        """The message that carries a chunk of memory, up to its `size` bytes, which end it."""
         raise InvalidParamError(f"protocol {self.dialect.name} writes no memory")
 
     def request_of(self, command: commands.Command) -> commands.Request:
@@ -145,27 +148,32 @@ class Codec(ABC):
         encoded: bytes = self.classes["ackMsg"](param=param, error=error).SerializeToString()
         return encoded
 
-    def decode(self, message: bytes, overhead: int) -> Answer:
+    def decode(self, message: bytes | bytearray, overhead: int) -> Answer:
         """Reads a message of the device.
 
         Args:
-            message: an assembled `respMsg`.
+            message: an assembled `respMsg`; large tensor elements stay views of it.
             overhead: bytes that a message may have besides tensor elements.
 
         Raises:
             ProtocolError: it is none, or one that no firmware of this dialect sends.
         """
-        if len(message) > overhead:
-            check_overhead(message, self.BULK, overhead)
+        rest, elements = bytes(message), None
+        if len(message) > _PARSED_WHOLE:
+            rest, elements = cut_elements(message, self.BULK.values(), overhead)
         try:
-            answer = self._answer.FromString(message)
+            answer = self._answer.FromString(rest)
         except self._decode_error:
             raise ProtocolError("an undecodable message", data=message) from None
         payload = answer.WhichOneof("payload")
         state = answer.state
         if payload is None or state > _ERROR or (state == _ERROR and payload not in _OF_ERRORS):
             raise ProtocolError(f"a message with payload {payload} in state {state}", data=message)
-        return self._readers[payload](answer, _STATES[state])
+        if elements is None:
+            return self._readers[payload](answer, _STATES[state])
+        if payload not in self.BULK:
+            raise ProtocolError(f"a message with payload {payload} and elements of a tensor", data=message)
+        return self._readers[payload](answer, _STATES[state], elements)
 
     def _read_sync(self, answer: Any, state: AnswerState) -> Answer:
         sync = answer.sync
@@ -189,6 +197,7 @@ class Codec(ABC):
 _REQID = b"\x08"  # the key of field 1, a varint
 _ACK = b"\x08\0\x10\0"  # param 0, error 0
 _KEPT_RUNS = 64
+_PARSED_WHOLE = 1 << 13  # bytes: cutting elements out costs more than copying so few
 _STATES = tuple(AnswerState)
 _ERROR = int(AnswerState.ERROR)
 _OF_ERRORS = frozenset({"ack", "log"})

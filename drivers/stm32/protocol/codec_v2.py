@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from ai_runner.drivers.stm32.protocol import commands
+from ai_runner.drivers.stm32.protocol.bulk import Path
 from ai_runner.drivers.stm32.protocol.codec import Answer, Codec, milliseconds, text, version_of
 from ai_runner.drivers.stm32.protocol.codes import AnswerState, CommandCode, InspectorParam, NodeFlag
 from ai_runner.drivers.stm32.protocol.dialect import V2_2
+from ai_runner.drivers.stm32.protocol.errors import ProtocolError
 from ai_runner.drivers.stm32.protocol.events import (
+    Elements,
     ModelDescription,
     NodeReport,
     RunReport,
@@ -18,11 +21,12 @@ from ai_runner.drivers.stm32.protocol.events import (
     Tensor,
     TensorDesc,
 )
-from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE
+from ai_runner.drivers.stm32.protocol.packets import PACKET_SIZE, varint
 from ai_runner.drivers.stm32.protocol.transitions import Heard
 from ai_runner.errors import InvalidParamError
 
 _LAYER_CODE = 0x7FFF
+_DATAS = b"\x12"  # the key of `aiBufferByteMsg.datas`
 _V3_ONLY = ("const_value", "perf_only", "debug", "direct_write", "direct_read", "options")
 
 
@@ -30,10 +34,10 @@ class CodecV2(Codec):
     """v2.1 and v2.2. They differ in what may be absent, and in a node of v2.2 having several tensors."""
 
     FAMILY = "v2"
-    BULK = ((14, 4, 2),)
+    BULK: ClassVar[Mapping[str, Path]] = {"node": (14, 4, 2)}
     REPEATS = True
 
-    def readers(self) -> dict[str, Callable[[Any, AnswerState], Answer]]:
+    def readers(self) -> dict[str, Callable[..., Answer]]:
         return {
             "sinfo": self._read_system_info,
             "node": self._read_node,
@@ -63,8 +67,8 @@ class CodecV2(Codec):
         if self.dialect.version >= V2_2.version:
             fields["addr"] = 0
         shape = self.classes["aiBufferShapeMsg"](format=desc.format, scale=0.0, zeropoint=0, **fields)
-        encoded: bytes = self.classes["aiBufferByteMsg"](shape=shape, datas=tensor.data).SerializeToString()
-        return encoded
+        encoded: bytes = self.classes["aiBufferByteMsg"](shape=shape).SerializeToString()
+        return b"".join((encoded, _DATAS, varint(len(tensor.data))))
 
     def _read_log(self, answer: Any, state: AnswerState) -> Answer:
         read = super()._read_log(answer, state)
@@ -100,11 +104,15 @@ class CodecV2(Codec):
         )
         return Answer(answer.reqid, state, ((Heard.MODEL, event),))
 
-    def _read_node(self, answer: Any, state: AnswerState) -> Answer:
+    def _read_node(self, answer: Any, state: AnswerState, elements: Elements | None = None) -> Answer:
         node = answer.node
         flags, duration = node.type >> 16, milliseconds(node, "duration")
         buffer = node.buffer
-        tensor = Tensor(_desc(buffer.shape), buffer.datas if buffer.HasField("datas") else None)
+        if buffer.HasField("datas"):
+            if elements is not None:
+                raise ProtocolError("a message with the elements of a tensor twice")
+            elements = buffer.datas
+        tensor = Tensor(_desc(buffer.shape), elements)
         wants_ack = state is AnswerState.PROCESSING
         if flags:
             report = NodeReport("", node.type & _LAYER_CODE, node.id, duration)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from ai_runner.drivers.stm32.protocol import commands
+from ai_runner.drivers.stm32.protocol.bulk import Path
 from ai_runner.drivers.stm32.protocol.codec import Answer, Codec, milliseconds, runtime_id, text, version_of
 from ai_runner.drivers.stm32.protocol.codes import AnswerState, CommandCode, OperatorFlag, RunParam, TensorFlag
 from ai_runner.drivers.stm32.protocol.dialect import V3_2, Dialect
 from ai_runner.drivers.stm32.protocol.errors import ProtocolError
 from ai_runner.drivers.stm32.protocol.events import (
+    Elements,
     MemoryData,
     ModelDescription,
     NodeReport,
@@ -44,13 +46,14 @@ class CodecV3(Codec):
     """v3.0, v3.1 with either packet header, v3.2."""
 
     FAMILY = "v3"
-    BULK = ((15, 4), (17, 2, 4))
+    BULK: ClassVar[Mapping[str, Path]] = {"data": (15, 4), "tensor": (17, 2, 4)}
 
     def __init__(self, dialect: Dialect) -> None:
         super().__init__(dialect)
         self._descs: dict[bytes, TensorDesc] = {}
+        self._input_size, self._input_message = -1, b""  # of the last input
 
-    def readers(self) -> dict[str, Callable[[Any, AnswerState], Answer]]:
+    def readers(self) -> dict[str, Callable[..., Answer]]:
         return {
             "sinfo": self._read_system_info,
             "minfo": self._read_model,
@@ -83,11 +86,14 @@ class CodecV3(Codec):
         return commands.Request(CommandCode.NETWORK_RUN, param, run.name, run.options << 8 | run.first_sample)
 
     def tensor_message(self, tensor: commands.SendTensor) -> bytes:
-        return self.data_message(tensor.data, 0)
+        size = len(tensor.data)
+        if size != self._input_size:
+            self._input_size, self._input_message = size, self.data_message(size, 0)
+        return self._input_message
 
-    def data_message(self, data: bytes, address: int) -> bytes:
-        fields: bytes = self.classes["aiDataMsg"](type=0, size=len(data), addr=address).SerializeToString()
-        return b"".join((fields, _DATAS, varint(len(data)), data))
+    def data_message(self, size: int, address: int) -> bytes:
+        fields: bytes = self.classes["aiDataMsg"](type=0, size=size, addr=address).SerializeToString()
+        return b"".join((fields, _DATAS, varint(size)))
 
     def _read_system_info(self, answer: Any, state: AnswerState) -> Answer:
         info = answer.sinfo
@@ -142,10 +148,10 @@ class CodecV3(Codec):
         heard = Heard.LAST_REPORT if state is AnswerState.DONE else Heard.REPORT
         return Answer(answer.reqid, state, ((heard, report),))
 
-    def _read_tensor(self, answer: Any, state: AnswerState) -> Answer:
+    def _read_tensor(self, answer: Any, state: AnswerState, elements: Elements | None = None) -> Answer:
         tensor = answer.tensor
         desc = self._desc_of(tensor.desc)
-        data = None if desc.flags & _NO_DATA else _elements(tensor.data)
+        data = None if desc.flags & _NO_DATA else _elements(tensor.data, elements)
         if state is AnswerState.DONE:
             heard = Heard.FINAL_TENSOR
         else:
@@ -164,14 +170,18 @@ class CodecV3(Codec):
                 self._descs[encoded] = found
         return found
 
-    def _read_data(self, answer: Any, state: AnswerState) -> Answer:
-        event = MemoryData(answer.data.addr, _elements(answer.data))
+    def _read_data(self, answer: Any, state: AnswerState, elements: Elements | None = None) -> Answer:
+        event = MemoryData(answer.data.addr, bytes(_elements(answer.data, elements)))
         heard = Heard.LAST_DATA if state is AnswerState.DONE else Heard.DATA
         return Answer(answer.reqid, state, ((heard, event),), wants_ack=state is AnswerState.PROCESSING)
 
 
-def _elements(data: Any) -> bytes:
-    elements: bytes = data.datas
+def _elements(data: Any, cut: Elements | None) -> Elements:
+    elements: Elements = data.datas
+    if cut is not None:
+        if elements:
+            raise ProtocolError("a message with the elements of a tensor twice")
+        elements = cut
     if data.size != len(elements):
         raise ProtocolError(f"{len(elements)} bytes of data where {data.size} are announced")
     return elements

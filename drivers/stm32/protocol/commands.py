@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ai_runner.drivers.stm32.protocol.events import TensorDesc
+from ai_runner.drivers.stm32.protocol.events import Elements, TensorDesc
 
 
 class Command:
@@ -60,9 +60,12 @@ class Run(Command):
 
 @dataclass(frozen=True, slots=True)
 class SendTensor(Command):
-    """Elements of a tensor, C order, little-endian; v2 also needs the device's own description of it."""
+    """Elements of a tensor, C order, little-endian; v2 also needs the device's own description of it.
 
-    data: bytes = field(repr=False)
+    `data` is not copied: a view's memory has to stay as it is until the device has taken all of it.
+    """
+
+    data: Elements = field(repr=False)
     desc: TensorDesc | None = None
 
 

@@ -16,6 +16,7 @@ from ai_runner.drivers.stm32.protocol.dialect import V3_1_1B, V3_1_2B, Dialect
 from ai_runner.drivers.stm32.protocol.errors import ProtocolError
 from ai_runner.drivers.stm32.protocol.events import (
     Acknowledged,
+    Elements,
     Event,
     InputsTaken,
     InputWanted,
@@ -29,6 +30,7 @@ from ai_runner.drivers.stm32.protocol.packets import (
     PACKET_SIZE,
     SYNC_BYTE,
     Link,
+    Message,
     MessageWriter,
     PacketReader,
     lone_packet,
@@ -141,15 +143,16 @@ class Connection:
         after = SAYING[self.state].get(type(command))
         if after is None:
             raise InvalidParamError(f"{type(command).__name__} cannot be sent: {self.state.value}")
+        elements: Elements = b""
         if isinstance(command, commands.SendTensor):
-            message = self._codec.tensor_message(command)
+            message, elements = self._codec.tensor_message(command), command.data
             self._input = command
         elif isinstance(command, commands.Acknowledge):
             message = self._codec.acknowledgement(command.param, command.error)
         else:
             message = self._start(command)
         self.state = after
-        self._queue(message)
+        self._queue(message, elements)
         if isinstance(command, commands.Sync | commands.Disconnect):
             self._set_packet_size(PACKET_SIZE)
         return self.data_to_send()
@@ -201,12 +204,12 @@ class Connection:
                 raise ProtocolError(f"failed before: {self._failure.message}", hint=self._failure.hint)
             try:
                 received = self._reader.next_message(self._message_limit())
-                if isinstance(received, bytes):
-                    self._hear(received)
-                elif received is _MORE:
+                if received is _MORE:
                     return NEED_DATA
-                else:
+                if isinstance(received, Link):
                     self._continue_message()
+                else:
+                    self._hear(received)
             except ProtocolError as error:
                 self._fail(error)
                 raise
@@ -223,13 +226,13 @@ class Connection:
             self._writing = Writing(command.address, command.data)
         return message
 
-    def _queue(self, message: bytes) -> None:
+    def _queue(self, message: bytes, elements: Elements = b"") -> None:
         if not self._writers:
-            packet = lone_packet(message, self._header_bytes, self.packet_size)
+            packet = lone_packet(message, self._header_bytes, self.packet_size, elements)
             if packet:
                 self._outbox += packet
                 return
-        self._writers.append(MessageWriter(message, self._header_bytes, self.packet_size))
+        self._writers.append(MessageWriter(message, self._header_bytes, self.packet_size, elements))
         if len(self._writers) == 1:
             self._write_packets()
 
@@ -264,7 +267,7 @@ class Connection:
         self._outbox.clear()
         self._events.clear()
 
-    def _hear(self, message: bytes) -> None:
+    def _hear(self, message: Message) -> None:
         self._messages += 1
         self._bytes += len(message)
         limits = self._limits
@@ -346,7 +349,7 @@ class Connection:
 
     def _send_chunk(self) -> None:
         address, chunk = self._writing.next_chunk()
-        self._queue(self._codec.data_message(chunk, address))
+        self._queue(self._codec.data_message(len(chunk), address), chunk)
 
 
 # What else a step does besides moving to the next state and telling its event.

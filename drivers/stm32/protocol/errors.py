@@ -12,7 +12,7 @@ class ProtocolError(InvalidMsgError):
     `ai_runner.drivers.stm32.protocol.probing`) the same command may succeed on a new connection.
     """
 
-    def __init__(self, message: str, *, hint: str = "", data: bytes = b"") -> None:
+    def __init__(self, message: str, *, hint: str = "", data: bytes | bytearray | memoryview = b"") -> None:
         """`data`: the bytes that gave offence; the first 64 go into `evidence`."""
         evidence = {"bytes": data[:64].hex(" ")} if data else None
         super().__init__(message, hint=hint, evidence=evidence, retryable=True)

@@ -11,6 +11,7 @@ from ai_runner.drivers.stm32.protocol.codes import AnswerState, Capability
 from ai_runner.drivers.stm32.protocol.dialect import Dialect
 
 Version = tuple[int, int, int]
+Elements = bytes | memoryview
 
 
 class Event:
@@ -188,11 +189,11 @@ class RunReport(Event):
 class Tensor(Event):
     """A tensor: of the last NodeReport until the RunReport comes, an output after it, in order.
 
-    `data`: elements in C order, little-endian; None where they were not uploaded.
+    `data`: elements in C order, little-endian, of large tensors a read-only view; None where they were not uploaded.
     """
 
     desc: TensorDesc
-    data: bytes | None
+    data: Elements | None
 
 
 @dataclass(frozen=True, slots=True)

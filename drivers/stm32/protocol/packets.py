@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ai_runner.drivers.stm32.protocol.errors import ProtocolError
+from ai_runner.drivers.stm32.protocol.events import Elements
 
 SYNC_BYTE = 0xAA
 PACKET_SIZE = 32
@@ -19,7 +20,10 @@ _END_OF_MESSAGE = 0x80  # in the first byte of a header
 _LOOK_AHEAD = 2048
 _SMALL = tuple(bytes((value,)) for value in range(0x80))
 _ONE_BY_ONE = 4
-_FEW = 64  # packets that are joined faster one by one
+_ROOM = 1 << 13  # bytes for what is received, at first
+_KEPT_ROOM = 1 << 22  # bytes: more is given back after a message
+
+Message = bytes | bytearray
 
 
 class Link(Enum):
@@ -44,12 +48,13 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-def lone_packet(message: bytes, header_bytes: int, size: int) -> bytes:
-    """The only packet of a short host-to-device message; b"" for one that is not short enough."""
-    length = len(message)
-    if length >= min(size, len(_SMALL)):
+def lone_packet(message: bytes, header_bytes: int, size: int, elements: Elements = b"") -> bytes:
+    """The only packet of a short host-to-device message, which `elements` end; b"" for one that is not short enough."""
+    length = len(message) + len(elements)
+    if length >= size or length >= 0x80:
         return b""
-    return ((length + 1).to_bytes(header_bytes, "big") + _SMALL[length] + message).ljust(header_bytes + size, b"\0")
+    header = (length + 1).to_bytes(header_bytes, "big")
+    return b"".join((header, _SMALL[length], message, elements)).ljust(header_bytes + size, b"\0")
 
 
 def packet(payload: bytes, header_bytes: int, size: int) -> bytes:
@@ -58,10 +63,15 @@ def packet(payload: bytes, header_bytes: int, size: int) -> bytes:
 
 
 class MessageWriter:
-    """Cuts one host-to-device message into packets of `size` payload bytes."""
+    """Cuts one host-to-device message into packets of `size` payload bytes.
 
-    def __init__(self, message: bytes, header_bytes: int, size: int) -> None:
-        self._stream = varint(len(message)) + message
+    `elements` end the message; they are not copied before they are packed, and have to stay as they are until then.
+    """
+
+    def __init__(self, message: bytes, header_bytes: int, size: int, elements: Elements = b"") -> None:
+        self._head = varint(len(message) + len(elements)) + message
+        self._elements = elements
+        self._length = len(self._head) + len(elements)
         self._position = 0
         self._header_bytes = header_bytes
         self._size = size
@@ -71,7 +81,7 @@ class MessageWriter:
     @property
     def finished(self) -> bool:
         """True when the last packet has been taken."""
-        return self._position >= len(self._stream)
+        return self._position >= self._length
 
     def next_packet(self) -> bytes:
         """The next packet; call while not `finished`."""
@@ -83,10 +93,12 @@ class MessageWriter:
 
     def prepare(self) -> None:
         """Makes the next packet, so that it is there at once when the device asks for it."""
-        payload = self._stream[self._position : self._position + self._size]
-        if len(payload) == self._size:
-            self._prepared = self._full_header + payload
-        elif payload:
+        start, end = self._position, self._position + self._size
+        begin = len(self._head)
+        if start >= begin and end <= self._length:
+            self._prepared = b"".join((self._full_header, self._elements[start - begin : end - begin]))
+        elif start < self._length:
+            payload = b"".join((self._head[start:end], self._elements[max(start - begin, 0) : max(end - begin, 0)]))
             self._prepared = packet(payload, self._header_bytes, self._size)
 
 
@@ -102,8 +114,11 @@ class PacketReader:
             raise ValueError(f"a packet header has 1 or 2 bytes, not {header_bytes}")
         self._header_bytes = header_bytes
         self._end_mark = 0x80 << 8 * (header_bytes - 1)
-        self._received = bytearray()
-        self._looked_at = 0  # bytes at the front: full packets of the message that is arriving
+        # Kept and reused: room that grows and is given back with every large tensor costs more than all the rest.
+        self._received = bytearray(_ROOM)
+        self._begin = 0  # of what is held
+        self._looked_at = 0  # up to here: full packets of the message that is arriving
+        self._end = 0
         self.size = size
 
     @property
@@ -118,28 +133,33 @@ class PacketReader:
 
     def feed(self, data: bytes) -> None:
         """Stores received bytes."""
-        self._received += data
+        end = self._end + len(data)
+        if end > len(self._received):
+            self._make_room(len(data))
+            end = self._end + len(data)
+        self._received[self._end : end] = data
+        self._end = end
 
     @property
     def held(self) -> int:
         """Bytes held, of packets and of a message that is not whole yet; without the headers of its full packets."""
-        return len(self._received) - self._looked_at // self._step * self._header_bytes
+        return self._end - self._begin - (self._looked_at - self._begin) // self._step * self._header_bytes
 
     @property
     def unfinished(self) -> bool:
         """True when `next_message` has seen the begin of a message, and the last packet since does not end it."""
         start = self._looked_at
-        if not start:
+        if start == self._begin:
             return False
-        packets = (len(self._received) - start) // self._step
+        packets = (self._end - start) // self._step
         return not packets or self._received.startswith(self._full, start + (packets - 1) * self._step)
 
     def clear(self) -> None:
         """Forgets everything held."""
-        self._received.clear()
-        self._looked_at = 0
+        self._received = bytearray(_ROOM)
+        self._begin = self._looked_at = self._end = 0
 
-    def next_message(self, limit: int) -> bytes | Link:
+    def next_message(self, limit: int) -> Message | Link:
         """The next whole message, a sync byte, or `Link.MORE`.
 
         Args:
@@ -151,7 +171,7 @@ class PacketReader:
         received = self._received
         while True:
             start = self._looked_at
-            rest = len(received) - start
+            rest = self._end - start
             if not rest:
                 return _MORE
             mark = received[start]
@@ -164,9 +184,9 @@ class PacketReader:
             self._skip_full_packets(rest // self._step, limit)
 
     def _take_sync_byte(self) -> Link:
-        if self._looked_at:
+        if self._looked_at > self._begin:
             raise ProtocolError("a sync byte in the middle of a message", data=self._sample())
-        del self._received[0]
+        self._forget(self._begin + 1)
         return Link.SYNC
 
     def _skip_full_packets(self, arrived: int, limit: int) -> None:
@@ -184,7 +204,7 @@ class PacketReader:
         self._looked_at = start + packets * step
         self._check(self._payload_bytes(), limit)
 
-    def _take_message(self, limit: int) -> bytes:
+    def _take_message(self, limit: int) -> Message:
         """The message whose last packet is the next one."""
         received, start = self._received, self._looked_at
         first = start + self._header_bytes
@@ -192,33 +212,43 @@ class PacketReader:
         if count > self._size:
             raise self._no_header()
         self._check(self._payload_bytes() + count, limit)
-        self._looked_at = 0
-        if start > _FEW * self._step:
-            return self._take_many_packets(first + count, start + self._step)
         message = self._joined_packets(first + count)
-        del received[: start + self._step]
+        self._forget(start + self._step)
         return message
 
-    def _joined_packets(self, end: int) -> bytes:
+    def _joined_packets(self, end: int) -> Message:
         """The payload of the packets that lie before `end`."""
-        received, step, size, first = self._received, self._step, self._size, self._header_bytes
-        if end <= step:
-            return bytes(received[first:end])
-        if end <= 2 * step:
-            return bytes(received[first:step] + received[step + first : end])
-        view = memoryview(received)
-        return b"".join([view[i : min(i + size, end)] for i in range(first, end, step)])
-
-    def _take_many_packets(self, end: int, next_packet: int) -> bytes:
-        """The same where they are many: in place, as every copy of a large tensor costs new pages of memory."""
-        payload, self._received = self._received, self._received[next_packet:]
-        del payload[end:]
-        for width in range(self._step, self._size, -1):
+        received, begin, step, header = self._received, self._begin, self._step, self._header_bytes
+        length = end - begin
+        if length <= step:
+            return bytes(received[begin + header : end])
+        if length <= 2 * step:
+            return bytes(received[begin + header : begin + step] + received[begin + step + header : end])
+        payload = received[begin:end]
+        for width in range(step, self._size, -1):
             del payload[::width]
-        return bytes(payload)
+        return payload
+
+    def _forget(self, end: int) -> None:
+        """Drops what lies before `end`."""
+        if end < self._end:
+            self._begin = self._looked_at = end
+            return
+        self._begin = self._looked_at = self._end = 0
+        if len(self._received) > _KEPT_ROOM:
+            self._received = bytearray(_ROOM)
+
+    def _make_room(self, size: int) -> None:
+        """Lets `size` bytes fit behind what is held."""
+        del self._received[self._end :]
+        del self._received[: self._begin]
+        self._looked_at -= self._begin
+        self._end -= self._begin
+        self._begin = 0
+        self._received += bytes(self._end + size)
 
     def _payload_bytes(self) -> int:
-        return self._looked_at // self._step * self._size
+        return (self._looked_at - self._begin) // self._step * self._size
 
     def _check(self, size: int, limit: int) -> None:
         if size > limit:
@@ -238,4 +268,4 @@ class PacketReader:
 
     def _sample(self) -> bytes:
         """What an error shows."""
-        return bytes(self._received[self._looked_at : self._looked_at + 64])
+        return bytes(self._received[self._looked_at : min(self._end, self._looked_at + 64)])
