@@ -27,7 +27,7 @@ def error_signature(exhibit: Exhibit, limits: tuple[float, float] | None) -> str
     if target.size < _FEWEST or not (np.isfinite(target).all() and np.isfinite(trusted).all()):
         return ""
     slack = 1.0 if limits is not None else 1e-4 * float(np.abs(trusted).max(initial=0.0))
-    for signature in (_constant, _offset, _channels, _clipping, _scale):
+    for signature in (_constant, _element, _offset, _channels, _clipping, _scale):
         found = signature(target, trusted, limits, slack)
         if found:
             return found
@@ -56,6 +56,11 @@ def _constant(target: Values, trusted: Values, limits: tuple[float, float] | Non
         return "stale: the same values for different inputs"
     earlier = len(target) > 1 and _agrees(target[1:], trusted[:-1], slack) and not _agrees(target, trusted, slack)
     return "stale: the values of the sample before" if earlier else ""
+
+
+def _element(target: Values, trusted: Values, limits: tuple[float, float] | None, slack: float) -> str:
+    wrong = (np.abs(target - trusted) > slack).any(axis=0)
+    return f"only element {int(wrong.argmax())} of {wrong.size}" if wrong.sum() == 1 < wrong.shape[0] else ""
 
 
 def _offset(target: Values, trusted: Values, limits: tuple[float, float] | None, slack: float) -> str:
