@@ -41,6 +41,7 @@ def main() -> int:
             for seed in range(options.seed, options.seed + options.repeats):
                 clean = CleanRuns(model, Path(folder), options.samples, seed, options.clang, not options.quick)
                 comparisons += clean.run()
+        print(f"{model.name}: {len(outcomes)} verdicts on faults, {len(comparisons)} on others so far", file=sys.stderr)
     _print(outcomes, comparisons, options.verbose)
     return int(not _good(outcomes, comparisons))
 

@@ -70,7 +70,7 @@ class CleanRuns:
             self._court.forget()
 
     def _numerics(self) -> Iterator[Comparison]:
-        flags = FAST_MATH if self._model.is_float else "-O2"
+        flags = FAST_MATH if self._model.is_float else "-O1"
         chosen = {"-ffast-math": Rounding.REFERENCE} if self._model.is_float else _FOREIGN
         c_model = InstrumentedModel(self._model.path, self._folder / "numerics", flags)
         try:

@@ -192,4 +192,4 @@ def _compile(folder: Path, name: str, sources: Sequence[str], cflags: str, cc: s
         run_compiler(C, [*find_compiler(cc), *flags, *sources, "-o", library, "-lm"], library, folder)
     else:
         compile_library(folder, sources, library, cc, cflags)
-    compile_library(folder, ["runtime/observer.c"], f"libai_observer{library_suffix()}", cc, "-O2")
+    compile_library(folder, ["runtime/observer.c"], f"libai_observer{library_suffix()}", cc, "-O1")
