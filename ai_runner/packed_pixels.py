@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,9 @@ Features = npt.NDArray[np.float32]
 
 PIXEL_SCALES = MappingProxyType({"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)})
 """What a pixel's 0 and 255 become in the model, by the names that options use."""
+
+ASSUMED_SCALE = "0..1"
+"""Of an image model that nothing is known of."""
 
 _OFF_PIXEL = 0.01  # of the distance between two pixel values: nearer is the same value after a trip through float32
 
@@ -27,6 +30,7 @@ class PackedPixels:
     Attributes:
         height, width, channels: of the image; channels are 3, or 1 for gray.
         low, high: the values that 0 and 255 stand for in the model that gets the image.
+        assumed: nobody has told `low` and `high`.
     """
 
     height: int
@@ -34,6 +38,7 @@ class PackedPixels:
     channels: int
     low: float = 0.0
     high: float = 1.0
+    assumed: bool = field(default=False, compare=False)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -57,6 +62,12 @@ class PackedPixels:
         images: Features = (self.low + unit * (self.high - self.low)).astype(np.float32)
         return images
 
+    def nearest(self, images: Array) -> Features:
+        """The real values that pixels can stand for, nearest to real values ``(batch, *image_shape)``; same shape."""
+        positions = np.clip(np.rint(self._positions(images)), 0, 255)
+        found: Features = (self.low + positions * ((self.high - self.low) / 255.0)).astype(np.float32)
+        return found
+
     def off_pixel(self, images: Array) -> int:
         """How many real values lie between two pixel values or beyond the last ones, so that `pack` changes them."""
         positions = self._positions(images)
@@ -66,3 +77,13 @@ class PackedPixels:
     def _positions(self, images: Array) -> npt.NDArray[np.float64]:
         values = np.asarray(images, np.float64).reshape(-1, *self.image_shape)
         return (np.nan_to_num(values, nan=self.low) - self.low) * (255.0 / (self.high - self.low))
+
+
+def nearest_scale(lowest: float, highest: float) -> str:
+    """The name in PIXEL_SCALES that comes nearest to the range of a quantised input."""
+
+    def distance(name: str) -> float:
+        low, high = PIXEL_SCALES[name]
+        return (abs(lowest - low) + abs(highest - high)) / (high - low)
+
+    return min(PIXEL_SCALES, key=distance)

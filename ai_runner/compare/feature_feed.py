@@ -26,6 +26,9 @@ class Feed(Protocol):
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The target's inputs for the next samples, given as the reference's."""
 
+    def nearest(self, inputs: Sequence[Array]) -> list[Array]:
+        """Inputs of the reference near to `inputs` that the target can be given as they are; called before it is."""
+
 
 class FeatureFeed:
     """Rows of raw features, in step with the samples of the reference."""
@@ -49,6 +52,10 @@ class FeatureFeed:
         """The next rows, as many as the reference has samples."""
         start, self._next = self._next, self._next + len(inputs[0])
         return [self._features[start : self._next]]
+
+    def nearest(self, inputs: Sequence[Array]) -> list[Array]:
+        """The same: they do not depend on the reference's."""
+        return list(inputs)
 
 
 def feed_of(reference: Sequence[TensorInfo], target: Participant, who: str, features: Array | None) -> Feed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -15,6 +16,7 @@ from ai_runner.compare.tolerance import is_integer, same_integers
 from ai_runner.errors import InvalidModelError
 from ai_runner.impulse.description import takes_raw_features
 from ai_runner.model import TensorInfo
+from ai_runner.packed_pixels import ASSUMED_SCALE, PIXEL_SCALES, nearest_scale
 
 Array = npt.NDArray[Any]
 
@@ -62,7 +64,7 @@ class InputFeed:
                 )
             source = order.index(place)
             self._check(reference[source], tensor, who)
-            self._sources.append((source, reference[source], tensor))
+            self._sources.append((source, reference[source], self._with_scale(tensor, reference[source])))
 
     @staticmethod
     def _check(source: TensorInfo, tensor: TensorInfo, who: str) -> None:
@@ -73,6 +75,16 @@ class InputFeed:
                 f"'{source.name}' is {source.dtype.name}: its values cannot be stored",
             )
 
+    def _with_scale(self, tensor: TensorInfo, source: TensorInfo) -> TensorInfo:
+        """`tensor`, its pixels standing for what the reference makes of them where nobody has told."""
+        pixels = tensor.pixels
+        if pixels is None or not pixels.assumed:
+            return tensor
+        low, high = _pixel_range(source)
+        if (low, high) != (pixels.low, pixels.high):
+            self._warn(f"pixels are taken for {low:g}..{high:g}, as the reference's input suggests (scale=)")
+        return replace(tensor, pixels=replace(pixels, low=low, high=high))
+
     @property
     def pairs(self) -> list[tuple[int, int]]:
         """Positions of the inputs that belong together, reference and target."""
@@ -81,6 +93,16 @@ class InputFeed:
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The target's inputs for the reference's, both ``(batch,) + sample_shape`` in their stored types."""
         return [self._given(inputs[place], source, tensor) for place, source, tensor in self._sources]
+
+    def nearest(self, inputs: Sequence[Array]) -> list[Array]:
+        """The reference's inputs nearest to `inputs` that the target can be given as they are; both as it has them."""
+        found = list(inputs)
+        for place, source, tensor in self._sources:
+            if tensor.pixels is not None and source.pixels is None:
+                real = real_values(source, inputs[place])
+                pixels = tensor.pixels.nearest(real).reshape(real.shape)
+                found[place] = _stored_as(pixels, replace(source, dtype=pixels.dtype, quantization=None), source)
+        return found
 
     def _given(self, values: Array, source: TensorInfo, tensor: TensorInfo) -> Array:
         if source.pixels == tensor.pixels:
@@ -94,6 +116,17 @@ class InputFeed:
             low, high = tensor.pixels.low, tensor.pixels.high
             self._warn(f"takes pixels of 8 bits for {low:g}..{high:g} (scale=): other values were rounded to them")
         return tensor.pixels.pack(real).reshape(len(real), *tensor.sample_shape)
+
+
+def _pixel_range(source: TensorInfo) -> tuple[float, float]:
+    """What 0 and 255 probably are to a model with this input."""
+    if source.pixels is not None:
+        return source.pixels.low, source.pixels.high
+    if not is_integer(source) or source.quantization is None or source.quantization.per_channel:
+        return PIXEL_SCALES[ASSUMED_SCALE]
+    limits = np.iinfo(source.dtype)
+    lowest, highest = source.quantization.dequantize(np.array([limits.min, limits.max]))
+    return PIXEL_SCALES[nearest_scale(float(lowest), float(highest))]
 
 
 def _own_features(reference: Sequence[TensorInfo], tensor: TensorInfo, who: str) -> InvalidModelError:

@@ -137,6 +137,10 @@ class TargetJudge:
         """What the target says about itself; None when it could not be opened."""
         return None if self._participant is None else self._participant.info
 
+    def nearest_inputs(self, inputs: Sequence[Array]) -> Sequence[Array]:
+        """The reference's inputs nearest to `inputs` that the target can be given as they are."""
+        return self._feed.nearest(inputs) if self._participant is not None else inputs
+
     def run(self, inputs: Sequence[Array], labels: Array | None, reference: RunResult) -> list[Array] | None:
         """Runs the reference's inputs and holds the answer against the reference's.
 

@@ -198,7 +198,7 @@ class _Step:
         self._advance(0)
 
     def run(self, start: int, stop: int) -> None:
-        inputs = self._source.chunk(start, stop)
+        inputs = self._inputs(start, stop)
         labels = None if self._labels is None else self._labels[start:stop]
         self._digest.update(inputs, labels)
         classes = None if labels is None or labels.dtype.kind == "f" else labels
@@ -219,6 +219,14 @@ class _Step:
         for place, answer in enumerate(answers):
             if self._recorder is not None and answer is not None:
                 self._recorder.differed(place, sample_errors(expected, answer))
+
+    def _inputs(self, start: int, stop: int) -> Sequence[Array]:
+        """Random ones are made such that every target can be given them: some take pixels of 8 bits only."""
+        inputs: Sequence[Array] = self._source.chunk(start, stop)
+        if self._source.seed is not None:
+            for judge in self._judges:
+                inputs = judge.nearest_inputs(inputs)
+        return inputs
 
     @property
     def data_sha256(self) -> str:

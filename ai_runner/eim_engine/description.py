@@ -12,7 +12,7 @@ from ai_runner.eim_engine.engine.boxes import CELL
 from ai_runner.eim_engine.engine.impulse import BOXES, CLASSIFICATION, FREEFORM, Impulse
 from ai_runner.eim_engine.options import MODEL_TYPES, RESIZE_MODES, SENSORS, EngineOptions
 from ai_runner.errors import InvalidModelError, InvalidParamError
-from ai_runner.packed_pixels import PIXEL_SCALES
+from ai_runner.packed_pixels import ASSUMED_SCALE, PIXEL_SCALES, nearest_scale
 from ai_runner.tflite_model import TfliteModel, TfliteTensor, output_labels
 
 _FULL_TFLITE = 4  # the protocol's number for an engine that interprets a whole .tflite
@@ -79,18 +79,13 @@ def describe(model: TfliteModel, options: EngineOptions) -> Impulse:
 
 
 def pixel_scale(tensor: TfliteTensor) -> str:
-    """The name in PIXEL_SCALES that comes nearest to the range of a quantised input; ``0..1`` for others."""
+    """The name in PIXEL_SCALES that comes nearest to the range of a quantised input; ASSUMED_SCALE for others."""
     quantization, dtype = tensor.quantization, tensor.dtype
     if quantization is None or dtype is None or quantization.per_channel:
-        return "0..1"
+        return ASSUMED_SCALE
     limits = np.iinfo(dtype)
-    ends = [quantization.scale[0] * (limit - quantization.zero_point[0]) for limit in (limits.min, limits.max)]
-
-    def distance(name: str) -> float:
-        low, high = PIXEL_SCALES[name]
-        return (abs(ends[0] - low) + abs(ends[1] - high)) / (high - low)
-
-    return min(PIXEL_SCALES, key=distance)
+    lowest, highest = (quantization.scale[0] * (end - quantization.zero_point[0]) for end in (limits.min, limits.max))
+    return nearest_scale(lowest, highest)
 
 
 def _check_options(options: EngineOptions) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ai_runner.descriptor import Descriptor
 from ai_runner.impulse.hello import Anomaly, Hello
 from ai_runner.impulse.result import output_tensors
 from ai_runner.model import Caps, DeviceInfo, ModelInfo, NodeInfo, RuntimeInfo, TensorInfo, TensorRole
-from ai_runner.packed_pixels import PIXEL_SCALES, PackedPixels
+from ai_runner.packed_pixels import ASSUMED_SCALE, PIXEL_SCALES, PackedPixels
 
 _FEATURES = "features"
 
@@ -21,7 +22,7 @@ def model_info(
     device: DeviceInfo,
     freeform_sizes: Sequence[int] = (),
     attributes: Mapping[str, str] | None = None,
-    scale: str = "0..1",
+    scale: str | None = None,
 ) -> ModelInfo:
     """Describes an impulse as a model with one input, ``features`` float32 (1, features).
 
@@ -32,7 +33,8 @@ def model_info(
         device: that runs it.
         freeform_sizes: elements of each output of a freeform model, where the hello does not have them.
         attributes: further facts, printed first.
-        scale: one of PIXEL_SCALES: what the impulse makes of pixels before its model gets them, which it does not say.
+        scale: one of PIXEL_SCALES: what the impulse makes of pixels before its model gets them, which it does not say;
+            None where nobody does.
 
     Raises:
         InvalidMsgError: the hello promises no output.
@@ -53,11 +55,12 @@ def model_info(
     )
 
 
-def _features(hello: Hello, scale: str) -> TensorInfo:
+def _features(hello: Hello, scale: str | None) -> TensorInfo:
     height, width, channels = hello.image_height, hello.image_width, hello.image_channels
     pixels = None
     if height * width == hello.features and channels in (1, 3):
-        pixels = PackedPixels(height, width, channels, *PIXEL_SCALES[scale])
+        low, high = PIXEL_SCALES[scale or ASSUMED_SCALE]
+        pixels = PackedPixels(height, width, channels, low, high, assumed=scale is None)
     return TensorInfo(
         _FEATURES,
         (1, hello.features),
@@ -66,6 +69,11 @@ def _features(hello: Hello, scale: str) -> TensorInfo:
         tag="I.0",
         pixels=pixels,
     )
+
+
+def pixel_scale(descriptor: Descriptor) -> str | None:
+    """The option ``scale`` of a descriptor, one of PIXEL_SCALES; None where it is not given."""
+    return descriptor.choice("scale", tuple(PIXEL_SCALES), ASSUMED_SCALE) if "scale" in descriptor.options else None
 
 
 def takes_raw_features(inputs: Sequence[TensorInfo]) -> bool:

@@ -17,9 +17,8 @@ from ai_runner.drivers.ei_library.library import Library
 from ai_runner.drivers.ei_library.loading import open_library
 from ai_runner.errors import InvalidModelError, InvalidMsgError, InvalidParamError, NotConnectedError
 from ai_runner.host import host_device
-from ai_runner.impulse.description import model_info
+from ai_runner.impulse.description import model_info, pixel_scale
 from ai_runner.model import Mode, ModelInfo, model_name
-from ai_runner.packed_pixels import PIXEL_SCALES
 from ai_runner.profile import RunResult
 
 _MODES = Mode.PER_LAYER | Mode.PERF_ONLY
@@ -42,7 +41,8 @@ class EiLibraryDriver(Driver):
     OPTIONS: ClassVar[Mapping[str, str]] = {
         "metadata": "JSON file that describes a library with ei_ffi_ functions only",
         "debug": "1: the SDK prints each step to standard output (default: 0)",
-        "scale": "0..1, -1..1 or 0..255: what pixels are to an image model, for a comparison with it (default: 0..1)",
+        "scale": "0..1, -1..1 or 0..255: what pixels are to an image model, for a comparison with it (default: what "
+        "the quantisation of its input comes nearest to, else 0..1)",
         "isolate": "process: run in a child process, so that a crash does not take yours along; none (default)",
     }
     KEYWORDS: ClassVar[frozenset[str]] = frozenset({"reload"})
@@ -52,7 +52,7 @@ class EiLibraryDriver(Driver):
         super().__init__(descriptor, **keywords)
         descriptor.choice("isolate", ("none", "process"), "none")
         self._debug = descriptor.choice("debug", ("0", "1"), "0") == "1"
-        self._scale = descriptor.choice("scale", tuple(PIXEL_SCALES), "0..1")
+        self._scale = pixel_scale(descriptor)
         self._library: Library | None = None
         self._info: ModelInfo | None = None
         self._running = threading.Lock()

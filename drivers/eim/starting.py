@@ -12,7 +12,7 @@ from ai_runner.descriptor import Descriptor
 from ai_runner.drivers.eim.executable import check_executable, start_error
 from ai_runner.drivers.eim.protocol import Framing
 from ai_runner.errors import AiRunnerError, InvalidParamError, MissingRuntimeError
-from ai_runner.packed_pixels import PIXEL_SCALES
+from ai_runner.impulse.description import pixel_scale
 from ai_runner.transport import Transport
 from ai_runner.transport.process import start_listening, start_talking
 from ai_runner.transport.unix_socket import connect_unix
@@ -29,7 +29,8 @@ OPTIONS = {
     "shm": "auto, always or never: pass features in shared memory (default: auto)",
     "mode": "socket or stdin: how to talk to the engine (default: socket)",
     "debug": "1: the engine prints what it does, into the log at level DEBUG",
-    "scale": "0..1, -1..1 or 0..255: what pixels are to an image model, for a comparison with it (default: 0..1)",
+    "scale": "0..1, -1..1 or 0..255: what pixels are to an image model, for a comparison with it (default: what "
+    "the quantisation of its input comes nearest to, else 0..1)",
     "max_message": "MiB that the engine reads at once, 10 or, since December 2025, 32 (default: 10)",
 }
 
@@ -45,7 +46,7 @@ class EngineOptions:
         framing: of the mode.
         debug: ask the engine to print.
         max_message: bytes.
-        scale: one of PIXEL_SCALES.
+        scale: one of PIXEL_SCALES; None where it was not given.
     """
 
     timeout: float
@@ -55,7 +56,7 @@ class EngineOptions:
     framing: Framing
     debug: bool
     max_message: int
-    scale: str
+    scale: str | None
 
     @classmethod
     def of(cls, descriptor: Descriptor) -> EngineOptions:
@@ -73,7 +74,7 @@ class EngineOptions:
             framing=Framing(descriptor.choice("mode", ("socket", "stdin"), "socket")),
             debug=descriptor.choice("debug", ("0", "1"), "0") == "1",
             max_message=descriptor.integer("max_message", 10, 1, 32) << 20,
-            scale=descriptor.choice("scale", tuple(PIXEL_SCALES), "0..1"),
+            scale=pixel_scale(descriptor),
         )
 
     def first(self, starts_slowly: bool) -> float:

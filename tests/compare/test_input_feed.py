@@ -102,3 +102,50 @@ def test_pixels_go_unchanged_from_impulse_to_impulse(tensors: Any) -> None:
     assert np.array_equal(fed, features)
     (fed,) = InputFeed([packed(tensors, -1.0)], [packed(tensors)], "target")([np.zeros((1, 4), np.float32)])
     assert fed.tolist() == [[0.0] * 4]
+
+
+@pytest.mark.parametrize(
+    ("scale", "zero_point", "expected"), [(1.0, -128, (0, 255)), (1 / 127.5, 0, (-1, 1)), (1 / 255, -128, (0, 1))]
+)
+def test_pixels_of_nobody_knows_what_are_what_the_input_of_the_reference_suggests(
+    tensors: Any, scale: float, zero_point: int, expected: tuple[float, float]
+) -> None:
+    warnings: list[str] = []
+    image = tensors.i8("image", 2, 2, 3, scale=scale, zero_point=zero_point)
+    target = replace(tensors.f32("features", 4), pixels=PackedPixels(2, 2, 3, assumed=True))
+    white = np.full((1, 2, 2, 3), 127, np.int8)
+    (fed,) = InputFeed([image], [target], "target", warnings.append)([white])
+    assert fed.tolist() == [[0xFFFFFF] * 4]
+    said = f"pixels are taken for {expected[0]}..{expected[1]}, as the reference's input suggests (scale=)"
+    assert (said in warnings) == (expected != (0, 1))
+
+
+def test_pixels_of_another_impulse_are_passed_on_where_nobody_has_told_what_they_are(tensors: Any) -> None:
+    told, assumed = packed(tensors, -1.0), packed(tensors)
+    assumed = replace(assumed, pixels=PackedPixels(2, 2, 3, assumed=True))
+    features = np.array([[1, 2, 3, 0xFFFFFF]], np.float32)
+    (fed,) = InputFeed([told], [assumed], "target")([features])
+    assert np.array_equal(fed, features)
+
+
+def test_the_nearest_inputs_are_those_that_pixels_stand_for(tensors: Any) -> None:
+    warnings: list[str] = []
+    values = np.random.default_rng(0).uniform(-1, 1, (3, 2, 2, 3)).astype(np.float32)
+    feed = InputFeed([tensors.f32("image", 2, 2, 3)], [packed(tensors)], "target", warnings.append)
+    (near,) = feed.nearest([values])
+    assert (near.dtype, near.shape) == (np.float32, values.shape)
+    assert np.abs(near - values.clip(0, 1)).max() <= 0.5 / 255 + 1e-6
+    feed([near])
+    assert warnings == []
+    (again,) = feed.nearest([near])
+    assert np.array_equal(again, near)
+    odd = tensors.i8("image", 2, 2, 3, scale=0.003, zero_point=-128)
+    (stored,) = InputFeed([odd], [packed(tensors)], "target").nearest([np.full((1, 2, 2, 3), -30, np.int8)])
+    assert stored.dtype == np.int8
+    assert stored.ravel()[0] == round(round(98 * 0.003 * 255) / 255 / 0.003) - 128
+
+
+def test_the_nearest_inputs_for_who_takes_any_are_the_same(tensors: Any) -> None:
+    values = np.array([[[0.1, 0.2]]], np.float32)
+    (near,) = InputFeed([tensors.f32("t", 1, 2)], [tensors.i8("t", 1, 2)], "target").nearest([values])
+    assert near is values

@@ -77,6 +77,18 @@ def test_a_wrong_pixel_scale_is_found(validate: Any, digits_camera_eim: Path) ->
     assert "takes pixels of 8 bits for -1..1 (scale=)" in out
 
 
+@pytest.mark.parametrize("model", ["pretrainedResnet", "pretrainedResnet_quant", "vww_96_float", "vww_96_int8"])
+def test_pictures_are_compared_without_a_word_about_their_scale(
+    model: str, ai_runner: Any, shared_models: Path, tmp_path: Path
+) -> None:
+    engine, path = tmp_path / "x.eim", shared_models / f"{model}.tflite"
+    build_engine(path, engine, EngineOptions(sensor="camera"))
+    code, out, err = ai_runner("validate", "-m", f"tflite:{path}", "-d", f"eim:{engine}", "--random", 2)
+    assert (code, err) == (0, ""), out
+    assert "other values were rounded" not in out
+    assert ("pixels are taken for 0..255" in out) == (model == "pretrainedResnet_quant")
+
+
 def test_an_impulse_with_signal_processing(
     ai_runner: Any, scripted_engine: Callable[..., Path], digits_int8: Path, digits_test: Path, tmp_path: Path
 ) -> None:
