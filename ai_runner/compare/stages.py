@@ -31,7 +31,7 @@ class FloatReference:
             InvalidModelError: they are others than the reference's.
         """
         self.descriptor = str(session.descriptor)
-        self._participant = Participant(session, per_layer=False)
+        self._participant = Participant(session, per_layer=False, like=reference)
         self._feed = InputFeed(reference.inputs, self._participant.info.inputs, self.descriptor)
         self._reference = reference
         self._places = align_tensors(reference.outputs, self._participant.info.outputs)

@@ -136,6 +136,20 @@ def test_another_model_is_no_float_reference(
         run(station(), trained=other)
 
 
+def test_a_float_reference_with_labels_in_another_order_has_no_share_of_its_own(
+    tensors: Any, fake_session: Any, array_source: Any
+) -> None:
+    def model(labels: tuple[str, ...], order: list[int], error: float = 0.0) -> Any:
+        output = replace(tensors.f32("y", 3), labels=labels)
+        return fake_session([tensors.f32("x", 3)], [output], lambda x: [x[0][:, order] + np.float32(error)])
+
+    reference, target = model(("a", "b", "c"), [0, 1, 2]), model(("a", "b", "c"), [0, 1, 2], error=1.0)
+    trained = model(("c", "a", "b"), [2, 0, 1])
+    source = array_source(np.random.default_rng(6).normal(size=(20, 3)).astype(np.float32))
+    (found,) = validate(reference, [target], source, float_reference=trained).targets
+    assert [share.share for share in found.error_budget] == [0.0, pytest.approx(1.0)]
+
+
 def test_differences_of_a_tensor() -> None:
     mine = TensorInfo("y", (1, 1, 10), np.dtype(np.int8), Quantization((0.5,), (3,)))
     assert tensor_differences("output 0", mine, replace(mine, shape=(10,))) == []
