@@ -11,6 +11,7 @@ HELP = "make an .eim-compatible executable that serves a .tflite model"
 _SENSORS = ("microphone", "accelerometer", "camera", "positional", "environmental", "fusion", "unknown")
 _MODEL_TYPES = ("classification", "regression", "constrained_object_detection", "freeform")
 _SCALES = ("0..1", "-1..1", "0..255")
+_SHOWN_LABELS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,15 +88,23 @@ def run(args: argparse.Namespace) -> int:
         f"{build.path}: {parameters['model_type']}, {parameters['input_features_count']} features",
         f"interpreter  {build.interpreter}",
     ]
-    if parameters["image_channel_count"]:
-        low, high = build.impulse.scale or (0, 0)
+    descriptor = f"eim:{build.path}"
+    if build.impulse.scale is not None:
+        low, high = build.impulse.scale
+        descriptor += f"?scale={low:g}..{high:g}"
         size = f"{parameters['image_input_width']} x {parameters['image_input_height']}"
         lines.append(f"image        {size} x {parameters['image_channel_count']}, pixels scaled to {low:g}..{high:g}")
     if parameters["labels"]:
-        lines.append(f"labels       {', '.join(parameters['labels'])}")
+        lines.append(f"labels       {_listed(parameters['labels'])}")
     if build.impulse.kind == "freeform":
         lines.append(f"outputs      {', '.join(map(str, build.impulse.outputs))} values")
-    lines.append(f"descriptor   eim:{build.path}")
+    lines.append(f"descriptor   {descriptor}")
     for line in lines:
         print(printable(line))
     return ExitCode.PASS
+
+
+def _listed(labels: list[str]) -> str:
+    if len(labels) <= _SHOWN_LABELS:
+        return ", ".join(labels)
+    return f"{', '.join(labels[: _SHOWN_LABELS - 1])}, ... {labels[-1]} ({len(labels)})"

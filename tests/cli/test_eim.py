@@ -34,6 +34,13 @@ def test_a_camera_says_how_it_scales(ai_runner: Command, digits_int8: Path, tmp_
     assert ended.code == 0, ended.err
     assert "image        8 x 8 x 1, pixels scaled to 0..1" in ended.out
     assert "class 0, class 1" in ended.out
+    assert ended.out.splitlines()[-1] == f"descriptor   eim:{tmp_path / 'x.eim'}?scale=0..1"
+
+
+def test_of_many_labels_some_are_shown(ai_runner: Command, shared_models: Path, tmp_path: Path) -> None:
+    ended = ai_runner("eim", shared_models / "ad01_int8.tflite", "--out", tmp_path / "x.eim")
+    (line,) = [line for line in ended.out.splitlines() if line.startswith("labels")]
+    assert line.endswith("18, ... 639 (640)")
 
 
 def test_freeform_outputs_are_counted(ai_runner: Command, digits_int8: Path, tmp_path: Path) -> None:
