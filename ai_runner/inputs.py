@@ -122,4 +122,4 @@ def _describe(info: TensorInfo) -> str:
 
 def _has_nan(array: Array) -> bool:
     # Counting takes half the time of any(), which is written in Python; every invoke does this.
-    return np.count_nonzero(np.isnan(array)) > 0
+    return bool(np.count_nonzero(np.isnan(array)))
