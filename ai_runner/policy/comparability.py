@@ -83,7 +83,8 @@ def _device_text(report: Report, target: Report) -> str:
 
 def _clock(report: Report, target: Report) -> str:
     device = _device(target)
-    return f"{device['sys_clock'] / 1e6:g}/{device['bus_clock'] / 1e6:g} MHz" if device.get("sys_clock") else ""
+    clocks = (device.get(key, 0) / 1e6 for key in ("sys_clock", "bus_clock"))
+    return "/".join(f"{clock:g}" for clock in clocks) + " MHz" if device.get("sys_clock") else ""
 
 
 def _caches(report: Report, target: Report) -> str:

@@ -134,16 +134,16 @@ def _by_equality(introduced: Tensor, subject: Subject, run_base: Base) -> RuleRe
 
 
 def _by_tolerance(tensor: Tensor, subject: Subject, wanted: TensorRule) -> RuleResult:
-    held = tensor["tolerance"]
-    if held is None or tensor["within_tolerance"] is None:
+    if tensor["tolerance"] is None or tensor["within_tolerance"] is None:
         return subject.not_measured("tolerance", None, "its data was not compared")
-    integers = "max_lsb" in held
+    integers = "max_lsb" in tensor["tolerance"]
+    held = {key: tensor["tolerance"].get(key, 0.0) for key in (("max_lsb",) if integers else ("atol", "rtol"))}
     value = tensor["max_lsb"] if integers else tensor["metrics"]["max_abs"]
     limit = _wanted(held, wanted)
     said = f"{limit['max_lsb']:g} LSB" if integers else f"atol {limit['atol']:g} + rtol {limit['rtol']:g}"
     shown: Value = limit["max_lsb"] if integers else said
     if limit == held:
-        reason = tensor.get("reason") or f"{tensor['beyond']} values beyond {said}"
+        reason = tensor.get("reason") or f"beyond {said}"
         return subject.result("tolerance", tensor["within_tolerance"], value, shown, reason)
     if _strange(tensor) or value is None:
         return subject.result("tolerance", False, value, shown, _strange(tensor) or "no value was compared")

@@ -61,10 +61,8 @@ def _row(verdict: str, run: Report, with_accuracy: bool) -> list[str]:
     error = f"{max(steps):.4g} LSB" if steps else f"{max(largest):.3g}" if largest else ""
     cosines = [output["metrics"]["cos"] for output in outputs if output["metrics"]["cos"] is not None]
     accuracy = run.get("accuracy")
-    time = "" if run["c_duration_ms"] is None else f"{run['c_duration_ms']:.4g} ({run['c_duration_source']})"
-    # A bar ends a cell even within code; a backslash before it is taken away again.
-    name = _code(run["descriptor"].replace("|", "\\|"))
-    cells = [name, verdict, error, f"{min(cosines):.6g}" if cosines else ""]
+    time = "" if run["c_duration_ms"] is None else f"{run['c_duration_ms']:.4g} {_cell(run['c_duration_source'] or '')}"
+    cells = [_cell(run["descriptor"]), verdict, error, f"{min(cosines):.6g}" if cosines else ""]
     return [*cells, *([_share(accuracy)] if with_accuracy else []), time]
 
 
@@ -97,6 +95,11 @@ def _provenance(report: Report) -> str:
         ("at", provenance["time"]),
     )
     return "<sub>" + ", ".join(f"{name} {_code(str(value))}" for name, value in facts if value) + "</sub>"
+
+
+def _cell(text: str) -> str:
+    """A code span in a table: a bar ends a cell even there; a backslash before it is taken away again."""
+    return _code(text).replace("|", "\\|")
 
 
 def _code(text: str) -> str:
