@@ -30,8 +30,9 @@ Run = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
-def session(pytester: pytest.Pytester) -> Run:
-    """Runs pytest with the plugin, whether it is installed or not, in a process of its own."""
+def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs pytest with the plugin in a process of its own, and with no other one."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def run(*arguments: str) -> pytest.RunResult:
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *PLUGIN, *arguments)
@@ -134,3 +135,207 @@ def test_rules_and_fixtures(
     assert "ai-runner.run target" in found
     done.assert_outcomes(passed=9 + 3)
     assert "verdict" not in done.stdout.str()
+
+
+POLICY = """
+schema = "ai-runner/policy/1"
+name = "release"
+
+[expect]
+model_hash = "reference"
+
+[accuracy]
+min = 0.999
+
+[latency]
+max_ms = 1000
+
+[memory]
+max_weights = 1000000
+"""
+
+
+@pytest.fixture
+def policy(pytester: pytest.Pytester) -> str:
+    """A policy that asks for more accuracy than the digits have."""
+    path = pytester.path / "policy.toml"
+    path.write_text(POLICY, "utf-8")
+    return f"--ai-runner-policy={path}"
+
+
+def test_a_policy_gives_an_item_a_rule_with_reasons(
+    session: Run, question: tuple[str, ...], policy: str, digits_descriptors: dict[str, str]
+) -> None:
+    done = session(*question, policy, "-d", digits_descriptors["st-ai"], "-m", "ai_runner", "-k", "target")
+    done.assert_outcomes(passed=4, failed=1, deselected=8)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(
+        [
+            "its accuracy is 0.99, at least 0.999 is wanted",
+            "value   0.99",
+            "limit   0.999",
+            "target  file:*",
+            "reference  tflite:*",
+            "FAILED ai-runner::min_accuracy::target - *",
+        ]
+    )
+
+
+def test_it_stops_at_the_first_failure(
+    session: Run, question: tuple[str, ...], policy: str, digits_descriptors: dict[str, str]
+) -> None:
+    done = session(*question, policy, "-d", digits_descriptors["st-ai"], "-x", "-k", "min_accuracy or max_ms")
+    done.assert_outcomes(failed=1, deselected=11)
+
+
+def test_what_was_not_measured_and_what_is_refused(
+    pytester: pytest.Pytester, session: Run, question: tuple[str, ...], digits_descriptors: dict[str, str]
+) -> None:
+    (pytester.path / "policy.toml").write_text(
+        'schema = "ai-runner/policy/1"\nmissing = "warn"\n[expect]\nmodel_hash = "0123456789abcdef"\n'
+        "[latency]\nmax_increase = 0.1\n",
+        "utf-8",
+    )
+    told = ("--ai-runner-policy=policy.toml", "--junitxml=report.xml", "--ai-runner-json=report.json")
+    done = session(*question, *told, "-d", digits_descriptors["st-ai"], "-rs")
+    found = names(pytester.path / "report.xml")
+    assert found["ai-runner.model_hash target"] == found["ai-runner.model_hash reference"] == "failure"
+    assert found["ai-runner.max_increase target"] == "skipped"
+    done.stdout.fnmatch_lines(["refused: the reference: has the model *", "SKIPPED*no baseline was given*"])
+    assert '"verdict": "refused"' in (pytester.path / "report.json").read_text("utf-8")
+
+
+def test_a_baseline_is_read(
+    session: Run, question: tuple[str, ...], digits_descriptors: dict[str, str], pytester: pytest.Pytester
+) -> None:
+    (pytester.path / "policy.toml").write_text(
+        'schema = "ai-runner/policy/1"\n[accuracy]\nmax_drop_from_baseline = 0.001\n', "utf-8"
+    )
+    target = f"--ai-runner-desc={digits_descriptors['st-ai']}"
+    session(*question, target, "--ai-runner-json=old.json").assert_outcomes(passed=9)
+    told = ("--ai-runner-policy=policy.toml", "--ai-runner-baseline=old.json")
+    session(*question, target, *told).assert_outcomes(passed=10)
+
+
+def test_several_targets_and_one_that_does_not_answer(
+    pytester: pytest.Pytester, session: Run, question: tuple[str, ...], digits_descriptors: dict[str, str]
+) -> None:
+    pytester.makepyfile(FIXTURES)
+    targets = ("-d", "socket:localhost:1?timeout=1", "-d", digits_descriptors["st-ai"])
+    done = session(*question, *targets, "--junitxml=report.xml")
+    found = names(pytester.path / "report.xml")
+    assert found["ai-runner.target-0.run target"] == "failure"
+    assert found["ai-runner.target-1.noise-floor layer[0 conv_2d_0]"] == "passed"
+    assert found["test_several_targets_and_one_that_does_not_answer test_target"] == "error"  # the first target's
+    assert found["test_several_targets_and_one_that_does_not_answer test_reference"] == "passed"
+    assert "INTERNALERROR" not in done.stdout.str() + done.stderr.str()
+
+
+def test_a_recorded_board(session: Run, digits_int8: Path, repository: Path, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(ai_runner): assert ai_runner.model_info().n_nodes == 7")
+    cassette = repository / "examples" / "data" / "digits_board.cassette"
+    told = ("--ai-runner", f"-dreplay:{cassette}", f"--ai-runner-reference={digits_int8}", "--ai-runner-random=3")
+    session(*told, "--ai-runner-per-layer").assert_outcomes(passed=1 + 9)
+
+
+def test_without_a_reference_there_are_fixtures_only(
+    pytester: pytest.Pytester, session: Run, digits_int8: Path
+) -> None:
+    pytester.makepyfile(
+        FIXTURES + '\n    import pytest\n    @pytest.mark.hardware("serial")\n    def test_b(): assert 0'
+    )
+    done = session("--ai-runner", "-d", f"tflite:{digits_int8}", "-rs")
+    done.assert_outcomes(passed=1, skipped=3)
+    done.stdout.fnmatch_lines(["*needs a reference: --ai-runner-reference DESC", "*needs a target of serial, this is*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--ai-runner"], "*--ai-runner needs a target: -d DESC"),
+        (["--ai-runner", "-d", "tflite:DIGITS", "--ai-runner-seed=1", "--ai-runner-inputs=x.npz"], "*excludes*"),
+        (["--ai-runner", "-d", "tflite:DIGITS", "--ai-runner-labels=x.npz"], "*belong to --ai-runner-inputs*"),
+        (
+            ["--ai-runner", "-d", "tflite:DIGITS", "--ai-runner-reference=DIGITS", "--ai-runner-random=0"],
+            "*whole number from 1*",
+        ),
+        (["--ai-runner", "-d", "none.tflite", "--ai-runner-reference=DIGITS"], "ERROR: ai-runner: *none.tflite*"),
+        (
+            ["--ai-runner", "-d", "tflite:DIGITS", "--ai-runner-reference=none.tflite"],
+            "ERROR: ai-runner: *none.tflite*",
+        ),
+        (["--ai-runner", "-d", "tflite:DIGITS", "--ai-runner-reference=DIGITS", "--ai-runner-inputs=x.npz"], "*x.npz*"),
+        (
+            ["--ai-runner", "-d", "tflite:DIGITS", "--ai-runner-reference=DIGITS", "--ai-runner-policy=x.toml"],
+            "*x.toml*",
+        ),
+        (
+            ["--ai-runner", "-d", "tflite:DIGITS", "--ai-runner-reference=DIGITS", "--ai-runner-baseline=x.json"],
+            "*x.json*",
+        ),
+        (
+            ["--ai-runner", "-d", "tflite:DIGITS", "--ai-runner-reference=DIGITS", "--ai-runner-json=no/x.json"],
+            "*no/x.json*",
+        ),
+        (["--ai-runner", "-d", "tflite:DIGITS", "--ai-runner-reference=nonsense:x"], "ERROR: ai-runner: *nonsense*"),
+    ],
+)
+def test_questions_that_cannot_be_asked(session: Run, digits_int8: Path, arguments: list[str], said: str) -> None:
+    done = session(*(word.replace("DIGITS", str(digits_int8)) for word in arguments))
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines([said])
+    assert "Traceback" not in done.stdout.str() + done.stderr.str()
+
+
+# -- several workers ---------------------------------------------------------------------------------------------------
+
+
+def test_workers_share_the_rules_and_never_the_target(
+    pytester: pytest.Pytester, session: Run, question: tuple[str, ...], digits_descriptors: dict[str, str]
+) -> None:
+    pytester.makepyfile(FIXTURES)
+    told = (*question, "-d", digits_descriptors["st-ai"])
+    done = session(*told, "-pxdist", "-n2")
+    done.assert_outcomes(passed=9, errors=3)
+    done.stdout.fnmatch_lines(["several workers would open the target at once: add --dist loadgroup, or *-n 0"])
+    session(*told, "-pxdist", "-n1").assert_outcomes(passed=12)
+
+
+def test_a_group_of_workers_keeps_the_target_with_one(
+    pytester: pytest.Pytester, session: Run, question: tuple[str, ...], digits_descriptors: dict[str, str]
+) -> None:
+    pytester.makepyfile(FIXTURES)
+    done = session(*question, "-d", digits_descriptors["st-ai"], "-pxdist", "-n2", "--dist=loadgroup")
+    if "does not go with this pytest" in done.stdout.str():  # pytest-xdist 3.8 cannot rename tests of pytest 9.2
+        done.assert_outcomes(passed=9, errors=3)
+    else:
+        done.assert_outcomes(passed=12)
+
+
+# -- names from strangers ----------------------------------------------------------------------------------------------
+
+
+def test_names_of_models_do_no_harm(pytester: pytest.Pytester, session: Run, repository: Path) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        from ai_runner.policy.judgement import Judgement, RuleResult, Status
+        from ai_runner.policy.policy import Policy
+        from ai_runner.pytest_plugin.rule_items import Rules
+
+        EVIL = "a\\x00b\\x1b[31m\\n::()]<&>\\ud800"
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_make_collect_report(collector):
+            report = yield
+            if isinstance(collector, pytest.Session):
+                result = RuleResult(0, f"output[{EVIL}]", "cos", Status.FAIL, EVIL, 1, EVIL)
+                report.result.append(Rules.of(collector, Judgement(Policy(), "exact", (result,), (EVIL,))))
+            return report
+        """
+    )
+    done = session("--junitxml=report.xml")
+    done.assert_outcomes(failed=1)
+    assert "\x1b" not in done.stdout.str()
+    (name,) = names(pytester.path / "report.xml")
+    assert name.startswith("ai-runner.cos output[a")

@@ -143,16 +143,32 @@ def _usage_errors() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skips a test marked `hardware` without a target, or without one that will do."""
+    """Says who may open the target, and skips a test marked `hardware` without one that will do."""
+    gate = item.config.stash.get(GATE, None)
+    if gate is not None:
+        gate.refusal = _refusal(item)
     marker = item.get_closest_marker("hardware")
     if marker is None or not _is_ours(item.config):
         return
-    gate = item.config.stash.get(GATE, None)
     if gate is None:
         pytest.skip(f"needs hardware: {ASK}")
     scheme = gate.question.scheme
     if marker.args and scheme not in marker.args:
         pytest.skip(f"needs a target of {', '.join(map(str, marker.args))}, this is {scheme}")
+
+
+def _refusal(item: pytest.Item) -> str:
+    """Why this test must not open the target: two workers would, unless xdist keeps who needs it together."""
+    worker: Mapping[str, Any] = getattr(item.config, "workerinput", {})
+    if worker.get("workercount", 1) == 1 or item.nodeid.endswith(f"@{GROUP}"):
+        return ""
+    said = "several workers would open the target at once"
+    if not item.config.getvalue("loadgroup"):
+        return f"{said}: add --dist loadgroup, or run the tests that need it with -n 0"
+    return (
+        f"{said}: --dist loadgroup did not put this test into the group {GROUP!r} (it has another one, or this "
+        "pytest-xdist does not go with this pytest): run the tests that need the target with -n 0"
+    )
 
 
 def _is_ours(config: pytest.Config) -> bool:
@@ -182,21 +198,12 @@ def validation(request: pytest.FixtureRequest) -> Validation:
 
 
 def _opened(request: pytest.FixtureRequest) -> Gate:
-    """The gate, for a process that may open the target."""
+    """The gate, where this process may open the target."""
     gate = request.config.stash.get(GATE, None)
     if gate is None:
         pytest.skip(f"needs a target: {ASK}")
-    worker: Mapping[str, Any] = getattr(request.config, "workerinput", {})
-    if worker.get("workercount", 1) > 1:
-        if not request.config.getvalue("loadgroup"):
-            pytest.fail("several workers would open the target at once: add --dist loadgroup, or -n 0", pytrace=False)
-        owner = gate.claim(worker["testrunuid"], worker["workerid"])
-        if owner != worker["workerid"]:
-            pytest.fail(
-                f"worker {owner} has the target: tests that use it need the one group "
-                f"xdist_group({GROUP!r}), which they get where they have none",
-                pytrace=False,
-            )
+    if gate.refusal:
+        pytest.fail(gate.refusal, pytrace=False)
     return gate
 
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ai_runner.errors import AiRunnerError, InvalidParamError
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from ai_runner import AiRunner
     from ai_runner.compare.target_judge import NoiseFloor
-    from ai_runner.compare.tolerance import ToleranceRule
-    from ai_runner.compare.validation import Source
     from ai_runner.compare.verdict import TargetResult, Validation
+    from ai_runner.data import Source
+    from ai_runner.model import ModelInfo
     from ai_runner.policy.judgement import Judgement
     from ai_runner.policy.policy import Policy
     from ai_runner.pytest_plugin.options import Question
@@ -34,6 +34,9 @@ class Gate:
     Args:
         question: what is asked.
         report: of a validation that another process has made, JSON; None to make it here.
+
+    Attributes:
+        refusal: why the target must not be connected to just now; '' when it may.
     """
 
     def __init__(self, question: Question, report: str | None = None) -> None:
@@ -41,15 +44,12 @@ class Gate:
         self._report = report
         self._connections = ExitStack()
         self._opened: dict[str, AiRunner | AiRunnerError] = {}
-        self._claim: Path | None = None
+        self.refusal = ""
 
     def close(self) -> None:
         """Ends the connections; they are made again when they are asked for."""
         self._opened.clear()
         self._connections.close()
-        if self._claim is not None:
-            self._claim.unlink(missing_ok=True)
-            self._claim = None
 
     # -- connections ------------------------------------------------------------------------------------------------
 
@@ -79,30 +79,14 @@ class Gate:
             raise found
         return found
 
-    def claim(self, run: str, worker: str) -> str:
-        """Who may open the target in a run of several workers on this machine: the first that asks, until its `close`.
-
-        Args:
-            run: of xdist, the same for all workers.
-            worker: who asks.
-        """
-        claim = Path(tempfile.gettempdir()) / f"ai-runner-{run}"
-        try:
-            with claim.open("x", encoding="utf-8") as file:
-                file.write(worker)
-            self._claim = claim
-        except FileExistsError:
-            return claim.read_text(encoding="utf-8")
-        return worker
-
     # -- validation -------------------------------------------------------------------------------------------------
 
     @cached_property
     def policy(self) -> Policy:
         """What is demanded; raises InvalidParamError for a file that is no policy."""
-        from ai_runner.policy.policy import Policy, read_policy
+        from ai_runner.policy.policy import named_policy
 
-        return read_policy(self.question.policy) if self.question.policy else Policy()
+        return named_policy(self.question.policy or None)[0]
 
     @cached_property
     def validation(self) -> Validation:
@@ -121,20 +105,24 @@ class Gate:
             return failed_validation(self.question.reference, self.question.targets, error)
 
     def _validate(self) -> Validation:
+        from ai_runner.bundle.tolerances import tolerance_rule
         from ai_runner.compare.reference_kernels import with_reference_kernels
         from ai_runner.compare.validation import validate
 
         policy = self.policy
         reference = self.reference
-        source = self._source(reference)
+        info = reference.model_info()
+        source = self._source(info)
+        labels = _labels(source, info)
         targets, failed = self._open_targets()
         found = validate(
             reference,
             list(targets.values()),
             source,
-            labels=self._labels(source.samples),
+            labels=labels,
+            class_names=info.outputs[0].labels if info.outputs else (),
             per_layer=self.question.per_layer,
-            tolerance=_tolerance(policy),
+            tolerance=tolerance_rule(policy),
             noise_floor=_noise_floor(reference, policy),
         )
         judged = iter(found.targets)
@@ -154,44 +142,54 @@ class Gate:
                 failed[place] = failed_target(text, error)
         return opened, failed
 
-    def _source(self, reference: AiRunner) -> Source:
-        from ai_runner.data import DEFAULT_SAMPLES, DEFAULT_SEED, FileInputs, RandomInputs, split_labels
+    def _source(self, info: ModelInfo) -> Source:
+        from ai_runner.data import (
+            DEFAULT_SAMPLES,
+            DEFAULT_SEED,
+            Preprocessing,
+            RandomInputs,
+            open_source,
+            parse_preprocessing,
+        )
 
-        inputs = reference.model_info().inputs
-        if not self.question.inputs:
-            seed = DEFAULT_SEED if self.question.seed is None else self.question.seed
-            return RandomInputs(inputs, self.question.random or DEFAULT_SAMPLES, seed)
-        path, key = split_labels(self.question.labels) if self.question.labels else (None, None)
-        return FileInputs(self.question.inputs, inputs, key if str(path) == self.question.inputs else None)
-
-    def _labels(self, samples: int) -> Any:
-        from ai_runner.data import load_labels
-
-        return load_labels(self.question.labels, samples) if self.question.labels else None
+        question = self.question
+        if not question.inputs:
+            seed = DEFAULT_SEED if question.seed is None else question.seed
+            return RandomInputs(info.inputs, question.random or DEFAULT_SAMPLES, seed)
+        steps = parse_preprocessing(question.preprocess) if question.preprocess else Preprocessing()
+        return open_source(question.inputs, info.inputs, labels=question.labels or None, preprocessing=steps)
 
     # -- judgement --------------------------------------------------------------------------------------------------
 
     @cached_property
     def report(self) -> Mapping[str, Any]:
         """The report, schema ``ai-runner/validation/1``: that of another process, or of the validation made here."""
-        from ai_runner.report.json import validation_dict
+        from ai_runner.report.json import plain_report
 
-        return validation_dict(self.validation) if self._report is None else json.loads(self._report)
+        return plain_report(self.validation) if self._report is None else json.loads(self._report)
 
     @cached_property
     def judgement(self) -> Judgement:
-        """One result a rule; raises as `validation`, and InvalidParamError for a policy or baseline that is none."""
+        """One result a rule.
+
+        Raises:
+            InvalidParamError: as `validation`; or a policy or baseline cannot be read, or the report not be written.
+            InvalidModelError: the baseline is no report and no bundle.
+        """
         from ai_runner.policy.rules import judge, with_judgement
         from ai_runner.report.json import write_report
+        from ai_runner.report.output_file import check_writable
+        from ai_runner.result_bundle.report_file import read_report
 
-        policy, baseline = self.policy, self._baseline()  # a mistake in a file shows before a board runs for minutes
+        written = self.question.json if self._report is None else ""
+        if written:
+            check_writable(written)
+        policy = self.policy  # mistakes in files show before a board runs for minutes
+        baseline = read_report(self.question.baseline) if self.question.baseline else None
         judgement = judge(self.report, policy, baseline)
-        if self.question.json and self._report is None:
-            write_report(with_judgement(self.report, judgement), self.question.json)
+        if written:
+            write_report(with_judgement(self.report, judgement), written)
         return judgement
-
-    def _baseline(self) -> Mapping[str, Any] | None:
-        return None
 
     @property
     def has_validated(self) -> bool:
@@ -199,10 +197,25 @@ class Gate:
         return "validation" in vars(self) and "judgement" in vars(self)
 
     def lines(self, width: int) -> list[str]:
-        """The validation as text."""
+        """The validation as text, judged, and the rules of a policy file."""
+        from ai_runner.policy.rules import with_judgement
+        from ai_runner.report.judgement_text import policy_lines
         from ai_runner.report.text import validation_lines
 
-        return validation_lines(self.validation, width)
+        found, judgement = self.validation, self.judgement
+        judged = [replace(x, reasons=judgement.reasons(place)) for place, x in enumerate(found.targets)]
+        lines = validation_lines(replace(found, targets=tuple(judged)), width)
+        return [*lines, "", *policy_lines(with_judgement(self.report, judgement))] if self.policy.sha256 else lines
+
+
+def _labels(source: Source, info: ModelInfo) -> npt.NDArray[Any] | None:
+    """Class numbers or real values, where the data has labels."""
+    from ai_runner.compare.tensor_pair import class_count
+
+    if source.labels is None:
+        return None
+    output = info.outputs[0]
+    return source.labels.resolved(output.labels, class_count(output))
 
 
 def _noise_floor(reference: AiRunner, policy: Policy) -> NoiseFloor | None:
@@ -210,13 +223,13 @@ def _noise_floor(reference: AiRunner, policy: Policy) -> NoiseFloor | None:
     from ai_runner.compare.target_judge import NoiseFloor
     from ai_runner.policy.policy import Base
 
-    if reference.descriptor.scheme != "tflite" or policy.base is Base.TOLERANCE:
+    if policy.base is Base.TOLERANCE:
         return None
-    return NoiseFloor(reference.rerun, exact=policy.base is Base.EXACT)
-
-
-def _tolerance(policy: Policy) -> ToleranceRule:
-    from ai_runner.compare.tolerance import ToleranceRule
-
-    wanted = policy.tolerance
-    return ToleranceRule(wanted.max_lsb, wanted.atol, wanted.rtol)
+    if reference.descriptor.scheme != "tflite":
+        if policy.base is None:
+            return None
+        raise InvalidParamError(
+            f"{policy.base}: {reference.descriptor} cannot run its layers again", hint="take a tflite: reference"
+        )
+    by_equality = any(rule.base is Base.EXACT for rule in (*policy.outputs, *policy.layers))
+    return NoiseFloor(reference.rerun, exact=policy.base is Base.EXACT, thorough=by_equality)

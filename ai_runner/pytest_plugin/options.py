@@ -19,12 +19,14 @@ class Question:
     Attributes:
         targets: descriptors, at least one.
         reference: a descriptor; '' where nothing is to be validated.
-        inputs, labels: files; '' for random inputs and no labels.
+        inputs: a file, folder or loader; '' for random inputs.
+        labels: where the labels are; '' for those that the inputs have themselves.
+        preprocess: what is done with the inputs, step by step.
         random: how many random samples; None for the default.
         seed: of random samples; None for the default.
         per_layer: compare layers as well.
-        policy: a TOML file; '' for the default rules.
-        baseline: an earlier report; '' for none.
+        policy: noise-floor, exact, tolerance or a TOML file; '' for the default rules.
+        baseline: an earlier report or bundle; '' for none.
         json: where the report goes; '' for nowhere.
     """
 
@@ -32,6 +34,7 @@ class Question:
     reference: str = ""
     inputs: str = ""
     labels: str = ""
+    preprocess: tuple[str, ...] = ()
     random: int | None = None
     seed: int | None = None
     per_layer: bool = False
@@ -70,13 +73,20 @@ def add_options(parser: pytest.Parser) -> None:
         default="",
         help="What is believed: tflite:MODEL or any other descriptor. Without it fixtures are there, and no rules.",
     )
-    group.addoption("--ai-runner-inputs", metavar="F", default="", help="Inputs: a .npz or .npy file.")
+    group.addoption("--ai-runner-inputs", metavar="F", default="", help="Inputs, as validate's --inputs.")
     group.addoption("--ai-runner-random", metavar="N", type=_positive, help="N random samples.\nDefault: 16.")
     group.addoption("--ai-runner-seed", metavar="S", type=_natural, help="Of random samples.\nDefault: 42.")
-    group.addoption("--ai-runner-labels", metavar="F", default="", help="Class numbers: F.npy or F.npz:KEY.")
+    group.addoption("--ai-runner-labels", metavar="F", default="", help="Labels, as validate's --labels.")
+    group.addoption(
+        "--ai-runner-preprocess",
+        metavar="STEP",
+        action="append",
+        default=[],
+        help="What is done with the inputs, as validate's --preprocess. May be given several times.",
+    )
     group.addoption("--ai-runner-per-layer", action="store_true", help="Compare layers, one test a layer.")
-    group.addoption("--ai-runner-policy", metavar="P", default="", help="What is demanded: a TOML file.")
-    group.addoption("--ai-runner-baseline", metavar="F", default="", help="An earlier report, for rules against one.")
+    group.addoption("--ai-runner-policy", metavar="P", default="", help="What is demanded, as validate's --policy.")
+    group.addoption("--ai-runner-baseline", metavar="F", default="", help="An earlier report or bundle.")
     group.addoption("--ai-runner-json", metavar="F", default="", help="Write the report as JSON, whatever the verdict.")
 
 
@@ -93,11 +103,14 @@ def question_of(config: pytest.Config) -> Question | None:
         raise pytest.UsageError("--ai-runner needs a target: -d DESC")
     if option("ai_runner_inputs") and (option("ai_runner_random") or option("ai_runner_seed") is not None):
         raise pytest.UsageError("--ai-runner-inputs excludes --ai-runner-random and --ai-runner-seed")
+    if not option("ai_runner_inputs") and (option("ai_runner_labels") or option("ai_runner_preprocess")):
+        raise pytest.UsageError("--ai-runner-labels and --ai-runner-preprocess belong to --ai-runner-inputs")
     return Question(
         targets=tuple(option("ai_runner_desc")),
         reference=option("ai_runner_reference"),
         inputs=option("ai_runner_inputs"),
         labels=option("ai_runner_labels"),
+        preprocess=tuple(option("ai_runner_preprocess")),
         random=option("ai_runner_random"),
         seed=option("ai_runner_seed"),
         per_layer=option("ai_runner_per_layer"),
