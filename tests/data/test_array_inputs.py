@@ -388,3 +388,13 @@ def test_the_bundled_digits(digits_test: Path) -> None:
     assert source.samples == 400
     assert source.chunk(398, 400)[0].shape == (2, 8, 8, 1)
     assert load_labels(f"{digits_test}:labels", 400).shape == (400,)
+
+
+def test_an_archive_that_is_packed_too_well_is_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_file, "BOMB_BYTES", 1 << 20)
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, a=np.zeros(1 << 20, np.float32))
+    with pytest.raises(InvalidParamError, match=r"bomb.npz:a: inflates [\d,]+ bytes to 4,194,304"):
+        load_arrays(path)
+    np.savez(path, a=np.zeros(1 << 20, np.float32))
+    assert load_arrays(path)["a"].shape == (1 << 20,)
