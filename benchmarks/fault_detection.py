@@ -1,7 +1,7 @@
 """How many planted faults the verdict finds and names, and how often it alarms on correct targets.
 
 python benchmarks/fault_detection.py [--quick] [--models kws,ad01] [--nodes 3] [--samples 16] [--seed 1] [--repeats 2]
-    [--clang "clang"] [--verbose]
+    [--clang clang] [--outputs] [--verbose]
 
 Faults are planted into C-models, compiled from edited sources, in several numerics each; see benchmarks/planted. One
 counts when it changes at least one bit of one layer. Models whose files are absent are left out, and firmware where its
@@ -20,6 +20,7 @@ from pathlib import Path
 from planted.clean import CleanRuns
 from planted.models import MODELS
 from planted.outcome import Comparison, Outcome
+from planted.outputs_alone import OutputsAlone
 from planted.tables import clean_table, fault_table, share
 from planted.trial import Trial
 
@@ -36,6 +37,12 @@ def main() -> int:
         if model.name not in options.models.split(",") or not model.available:
             continue
         with tempfile.TemporaryDirectory() as folder:
+            if options.outputs:
+                alone = OutputsAlone(model, Path(folder), options.samples, options.seed, options.nodes)
+                outcomes += alone.faulty()
+                comparisons += alone.correct()
+                alone.close()
+                continue
             trial = Trial(model, Path(folder), options.samples, options.seed, options.nodes)
             outcomes += trial.run()
             for seed in range(options.seed, options.seed + options.repeats):
@@ -49,6 +56,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="planted faults found and named, and alarms on correct targets")
     parser.add_argument("--quick", action="store_true", help="the bundled models only, one node a kind, one build")
+    parser.add_argument("--outputs", action="store_true", help="targets without layers instead")
     parser.add_argument("--models", default=",".join(model.name for model in MODELS))
     parser.add_argument("--nodes", type=int, default=3, help="nodes that get a fault of each kind")
     parser.add_argument("--samples", type=int, default=16)
