@@ -113,9 +113,13 @@ def copy_deployment(path: Path, out: Path) -> None:
     """`path` at another place, with its mode; readers see the old file or the whole new one.
 
     Raises:
-        InvalidParamError: it cannot be written there.
+        InvalidParamError: it cannot be written there, or would take the place of a folder or a device.
     """
     out = out.resolve()
+    if out.exists() and not out.is_file():
+        raise InvalidParamError(
+            f"{out}: is no regular file, and is not replaced", hint="choose another place with --out"
+        )
     temporary = out.with_name(f".{out.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         shutil.copyfile(path, temporary)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -196,10 +197,13 @@ def _sources(root: Path) -> list[Path]:
 
 def _output_file(path: Path) -> Path:
     library = path.absolute()
-    if library.is_dir():
-        raise InvalidParamError(f"{path}: is a folder", hint="name the library to write, for instance model.so")
+    if library.exists() and not library.is_file():
+        what = "a folder" if library.is_dir() else "no regular file, and is not replaced"
+        raise InvalidParamError(f"{path}: is {what}", hint="name the library to write, for instance model.so")
     if not library.parent.is_dir():
-        raise InvalidParamError(f"{path}: its folder does not exist", hint=f"mkdir {library.parent}")
+        raise InvalidParamError(f"{path}: its folder does not exist", hint=f"mkdir {shlex.quote(str(library.parent))}")
+    if not os.access(library.parent, os.W_OK):
+        raise InvalidParamError(f"{path}: its folder may not be written to", hint="choose another one with --out")
     return library
 
 
@@ -212,6 +216,7 @@ def _object_folder(objects: str | Path | None) -> Iterator[Path]:
     folder_kept = Path(objects).absolute()
     try:
         folder_kept.mkdir(parents=True, exist_ok=True)
+        _interface_sources(folder_kept)
     except OSError as error:
         raise InvalidParamError(f"{objects}: cannot keep objects there: {error.strerror}") from error
     yield folder_kept

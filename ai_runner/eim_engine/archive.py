@@ -69,8 +69,10 @@ def write_archive(path: Path, line: bytes, impulse: Impulse, model: bytes) -> No
     """Writes the file whole or not at all, executable.
 
     Raises:
-        InvalidParamError: it cannot be written there.
+        InvalidParamError: it cannot be written there, or would take the place of a folder or a device.
     """
+    if path.exists() and not path.is_file():
+        raise InvalidParamError(f"{path}: is no regular file, and is not replaced", hint="name the file to write")
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             try:

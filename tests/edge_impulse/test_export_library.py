@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import stat
 import subprocess
@@ -121,6 +122,13 @@ class TestRefusals:
     def test_where_nothing_can_be_written(self, stub_export: Export, tmp_path: Path) -> None:
         with pytest.raises(InvalidParamError, match="is a folder"):
             compile_export(stub_export(), tmp_path)
+        os.mkfifo(tmp_path / "fifo")
+        with pytest.raises(InvalidParamError, match="is no regular file, and is not replaced"):
+            compile_export(stub_export(), tmp_path / "fifo")
+        (tmp_path / "objects").mkdir()
+        (tmp_path / "objects" / "interface").touch()
+        with pytest.raises(InvalidParamError, match="cannot keep objects there"):
+            compile_export(stub_export(), tmp_path / "model.so", objects=tmp_path / "objects")
         with pytest.raises(InvalidParamError, match="its folder does not exist"):
             compile_export(stub_export(), tmp_path / "missing" / "model.so")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -79,6 +80,14 @@ def test_it_is_written_whole_or_not_at_all(digits_int8: Path, monkeypatch: pytes
         build_engine(digits_int8, path)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "an earlier one"
+
+
+def test_a_device_or_a_pipe_is_not_replaced(digits_int8: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InvalidParamError, match="is no regular file, and is not replaced"):
+        build_engine(digits_int8, pipe)
+    assert pipe.is_fifo()
 
 
 def test_a_folder_that_is_not_there(digits_int8: Path, tmp_path: Path) -> None:
