@@ -27,10 +27,13 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return [(page.name, block) for page in PAGES for block in pattern.findall(page.read_text(encoding="utf-8"))]
 
 
-def commands() -> list[tuple[str, str]]:
-    """`$ command` lines, those that end with a backslash joined with the next."""
-    lines = [(page, line) for page, block in blocks("console") for line in block.replace("\\\n", " ").splitlines()]
-    return [(page, line[2:]) for page, line in lines if line.startswith("$ ") and not ELSEWHERE.match(line[2:])]
+def sessions() -> list[tuple[str, list[str]]]:
+    """The `$ command` lines of each block, those that end with a backslash joined with the next."""
+    found = []
+    for page, block in blocks("console"):
+        lines = [line[2:] for line in block.replace("\\\n", " ").splitlines() if line.startswith("$ ")]
+        found.append((page, [line for line in lines if not ELSEWHERE.match(line)]))
+    return [(page, lines) for page, lines in found if lines]
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +63,14 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("page", "command"), commands())
-def test_command(page: str, command: str, workspace: Path) -> None:
+@pytest.mark.parametrize(("page", "commands"), [pytest.param(*one, id=f"{one[0]}-{one[1][0]}") for one in sessions()])
+def test_commands(page: str, commands: list[str], workspace: Path) -> None:
+    """A command may use what those before it in its block have written."""
+    for command in commands:
+        check_command(page, command, workspace)
+
+
+def check_command(page: str, command: str, workspace: Path) -> None:
     if "c-model" in command:  # what stands there is a link to what all tests of this module share
         command = command.replace("build/demo/", "build/made/")
     words = command.split()
@@ -80,7 +89,7 @@ def test_python(page: str, code: str, workspace: Path) -> None:
 
 
 def test_commands_are_found() -> None:
-    assert {page for page, _ in commands()} >= {"README.md", "stm_ai_runner.md"}
+    assert {page for page, _ in sessions()} >= {"README.md", "stm_ai_runner.md"}
 
 
 def test_links_lead_somewhere() -> None:
