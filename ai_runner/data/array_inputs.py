@@ -73,6 +73,8 @@ class ArrayInputs:
         steps = str(preprocessing)
         self.description = f"{self.samples} samples of {name or where}" + (f", {steps}" if steps else "")
         self._nan_seen: set[int] = set()
+        if steps:
+            self.chunk(0, 1)
 
     def chunk(self, start: int, stop: int) -> list[Array]:
         """Samples start..stop-1, one array an input, in the type that the model stores; NaN is warned of once."""
@@ -95,11 +97,13 @@ class ArrayInputs:
             raise InvalidParamError(
                 f"{where}: scale is for pixels of 8 bits, the array for input '{tensor.name}' is {array.dtype.name}"
             )
-        if self._preprocessing.scale is not None or (self._preprocessing.mean or self._preprocessing.std):
-            if not real:
-                raise InvalidParamError(f"{where}: input '{tensor.name}' takes {tensor.dtype.name}, no real values")
-            if array.dtype.kind == "f" or self._preprocessing.scale is not None:
-                return
+        if self._preprocessing.scale is not None:
+            return
+        if (self._preprocessing.mean or self._preprocessing.std) and not (real and array.dtype.kind == "f"):
+            raise InvalidParamError(
+                f"{where}: mean and std are for real values, the array for input '{tensor.name}' is "
+                f"{array.dtype.name}, the input {tensor.dtype.name}"
+            )
         check_dtype(array.dtype, tensor, where)
 
 
@@ -137,11 +141,23 @@ class FileInputs(ArrayInputs):
 
 
 def stored(values: Array, tensor: TensorInfo) -> Array:
-    """Values ``(batch,) + sample_shape``, real or as they are stored, in the type that the model stores."""
-    quantization = tensor.quantization
-    if quantization is None or tensor.dtype.kind == "f" or values.dtype.kind != "f":
+    """Values ``(batch,) + sample_shape``, real or as they are stored, in the type that the model stores.
+
+    Raises:
+        InvalidParamError: real values for integers without quantization that are not such integers.
+    """
+    if tensor.dtype.kind == "f" or values.dtype.kind != "f":
         return np.ascontiguousarray(values, tensor.dtype)
-    return quantization.quantize(values, tensor.dtype)
+    if tensor.quantization is not None:
+        return tensor.quantization.quantize(values, tensor.dtype)
+    low, high = (0, 1) if tensor.dtype.kind == "b" else (np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max)
+    if (values != np.round(values)).any() or values.min() < low or values.max() > high:
+        raise InvalidParamError(
+            f"input '{tensor.name}' takes {tensor.dtype.name} without a scale: {values.min():g}..{values.max():g} are "
+            f"not whole numbers in {low}..{high}",
+            hint="pixels as they are: --preprocess scale=0..255",
+        )
+    return values.astype(tensor.dtype)
 
 
 def check_dtype(given: np.dtype[Any], tensor: TensorInfo, where: str) -> None:

@@ -12,8 +12,8 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from ai_runner.data.array_inputs import ArrayInputs
-from ai_runner.data.labels import LABEL_NAMES, LabelColumn
+from ai_runner.data.array_inputs import ArrayInputs, stored
+from ai_runner.data.labels import LABEL_NAMES, LabelColumn, Labels
 from ai_runner.data.preprocessing import Preprocessing
 from ai_runner.data.spool import Spool
 from ai_runner.errors import InvalidParamError
@@ -68,15 +68,13 @@ class CsvInputs(ArrayInputs):
         has_labels = False
         with Spool(1) as spool:
             for place, values, label in _rows(path, columns, label_column, prod(tensor.sample_shape)):
-                spool.add([np.array(values, np.float32).reshape(tensor.sample_shape)])
+                spool.add([_sample(values, tensor, place)])
                 if label is not None:
                     has_labels = True
                     labels.add(label, place)
             arrays = spool.arrays()
         if not arrays:
             raise InvalidParamError(f"{path}: no samples")
-        if tensor.dtype.kind != "f" and tensor.quantization is None:
-            arrays = [_whole_numbers(arrays[0], tensor, path)]
         found = labels.result() if has_labels else None
         super().__init__(arrays, inputs, str(path), labels=found, preprocessing=preprocessing, name=path.name)
 
@@ -138,6 +136,16 @@ def _lines(file: IO[str], path: Path) -> Iterator[str]:
         yield line
 
 
+def _sample(values: list[float], tensor: TensorInfo, place: str) -> Array:
+    """One sample: real values as float32, whole numbers where the input takes integers without a scale."""
+    if tensor.dtype.kind == "f" or tensor.quantization is not None:
+        return np.array(values, np.float32).reshape(tensor.sample_shape)
+    try:
+        return stored(np.array(values, np.float64).reshape(tensor.sample_shape), tensor)
+    except InvalidParamError as error:
+        raise InvalidParamError(f"{place}: {error.message}") from error
+
+
 class _Columns:
     """Which columns hold what, found in the first line."""
 
@@ -150,7 +158,7 @@ class _Columns:
             self.values = self._places(columns)
         else:
             if self.label is None:
-                named = [k for k, name in enumerate(self._names) if name.lower() in (*LABEL_NAMES, "target", "class")]
+                named = [k for k, name in enumerate(self._names) if _means_labels(name)]
                 self.label = named[0] if len(named) == 1 else None
             self.values = [k for k in range(self.width) if k != self.label]
         if len(self.values) != size:
@@ -199,17 +207,32 @@ def _finite(text: str, place: str) -> float:
     return value
 
 
-def _whole_numbers(values: Array, tensor: TensorInfo, path: Path) -> Array:
-    """The values as integers of the model, checked block by block."""
-    limits = (0, 1) if tensor.dtype.kind == "b" else (np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max)
-    with Spool(1) as spool:
-        for i, sample in enumerate(values):
-            if (sample != np.round(sample)).any() or sample.min() < limits[0] or sample.max() > limits[1]:
+def csv_labels(path: Path, column: str | None) -> Labels:
+    """The labels in a column of a CSV file, by its name in the header; by default the one that is named so.
+
+    Raises:
+        InvalidParamError: no such column, a line without it, or an empty label.
+    """
+    labels = LabelColumn(str(path))
+    place: int | None = None
+    for number, row in csv_rows(path):
+        if place is None:
+            names = [cell.strip() for cell in row]
+            found = [k for k, name in enumerate(names) if name == column or (column is None and _means_labels(name))]
+            if len(found) != 1:
                 raise InvalidParamError(
-                    f"{path}: sample {i} holds what is no {tensor.dtype.name}, which input '{tensor.name}' takes"
+                    f"{path}: which column holds the labels?", hint=f"{path}:COLUMN; the first line has {names}"
                 )
-            spool.add([sample.astype(tensor.dtype)])
-        return spool.arrays()[0]
+            place = found[0]
+        elif len(row) <= place:
+            raise InvalidParamError(f"{path}: line {number} has {len(row)} columns")
+        else:
+            labels.add(row[place], f"{path}: line {number}")
+    return labels.result()
+
+
+def _means_labels(name: str) -> bool:
+    return name.lower() in (*LABEL_NAMES, "target", "class")
 
 
 _LARGEST = float(np.finfo(np.float32).max)

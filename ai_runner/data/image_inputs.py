@@ -72,6 +72,7 @@ class ImageInputs:
         self.samples = len(files.names)
         self.labels = files.labels
         self.description = f"{self.samples} images of {files.folder.name or files.folder}, {preprocessing}"
+        self._check_values()
         for i in range(self.samples):
             self._pixels(i)
             if progress is not None:
@@ -84,6 +85,13 @@ class ImageInputs:
         if self._planes:
             values = values.transpose(0, 3, 1, 2)
         return [stored(values.reshape(stop - start, *self._tensor.sample_shape), self._tensor)]
+
+    def _check_values(self) -> None:
+        """That the model can store what becomes of any pixel."""
+        pixels = np.repeat(np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1), self._channels, axis=-1)
+        values = self._preprocessing.normalized(pixels, PIXELS, -1)
+        if self._tensor.quantization is None:
+            stored(values, self._tensor)
 
     def _pixels(self, i: int) -> npt.NDArray[np.uint8]:
         """(height, width, channels) of one image."""

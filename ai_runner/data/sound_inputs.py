@@ -72,6 +72,7 @@ class SoundInputs:
             f"{self.samples} windows of {len(files.names)} WAV files of {files.folder.name or files.folder}, "
             f"{self.rate} Hz" + (f", {steps}" if steps else "")
         )
+        self.chunk(0, 1)
 
     @property
     def interval_ms(self) -> float:

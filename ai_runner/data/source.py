@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from ai_runner.data.array_inputs import FileInputs
-from ai_runner.data.csv_inputs import CsvInputs
+from ai_runner.data.csv_inputs import CsvInputs, csv_labels
 from ai_runner.data.image_inputs import ImageInputs
 from ai_runner.data.labelled_files import labelled_files
 from ai_runner.data.labels import Labels, read_labels, split_labels
@@ -95,8 +95,18 @@ def open_source(
 
 
 def with_labels(source: Source, labels: str) -> Source:
-    """`source` with labels from a .npy or .npz file; raises InvalidParamError as `read_labels`."""
-    return _Labelled(source, read_labels(labels, source.samples))
+    """`source` with labels of any kind from ``F.npy``, ``F.npz:KEY`` or ``F.csv:COLUMN``.
+
+    Raises:
+        InvalidParamError: labels that cannot be read, or another number of them than samples.
+    """
+    path, key = split_labels(labels)
+    if path.suffix.lower() not in _TABLES:
+        return _Labelled(source, read_labels(labels, source.samples))
+    found = csv_labels(path, key)
+    if len(found.values) != source.samples:
+        raise InvalidParamError(f"{path}: {len(found.values)} labels for {source.samples} samples")
+    return _Labelled(source, found)
 
 
 class _Labelled:

@@ -55,7 +55,7 @@ def test_values_become_the_model_s(text: Write, tensor: Any) -> None:
     path = text("d.csv", "1,-2\n3,4\n")
     assert CsvInputs(path, [tensor("x", 2, dtype=np.int8, scale=0.5)]).chunk(0, 1)[0].tolist() == [[2, -4]]
     assert CsvInputs(path, [tensor("x", 2, dtype=np.int16)]).chunk(1, 2)[0].tolist() == [[3, 4]]
-    with pytest.raises(InvalidParamError, match="sample 0 holds what is no uint8"):
+    with pytest.raises(InvalidParamError, match=r"line 1: input 'x' takes uint8 without a scale: -2\.\.1 are not"):
         CsvInputs(path, [tensor("x", 2, dtype=np.uint8)])
     shaped = CsvInputs(path, [tensor("x", 1, 2, 1)], preprocessing=parse_preprocessing(["mean=1", "std=2"]))
     assert shaped.chunk(0, 2)[0].tolist() == [[[[0.0], [-1.5]]], [[[1.0], [1.5]]]]
@@ -139,3 +139,20 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, tensor: Any) -> None
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 1900 * 64  # of 2000 bytes that a sample has; labels are numbers
+
+
+def test_labels_of_other_inputs(tmp_path: Path, text: Write, tensor: Any) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 3), np.float32))
+    path = text("l.csv", "id,kind,label\nA,up,1\nB,on,2\n")
+    for labels, values in ((path, [1, 2]), (f"{path}:kind", [1, 0])):
+        source = open_source(str(tmp_path / "x.npy"), [tensor("x", 3)], labels=str(labels))
+        assert source.labels is not None
+        assert source.labels.values.tolist() == values
+    for labels, message in ((f"{path}:none", "which column"), (text("s.csv", "label\n1\n"), "1 labels for 2 samples")):
+        with pytest.raises(InvalidParamError, match=message):
+            open_source(str(tmp_path / "x.npy"), [tensor("x", 3)], labels=str(labels))
+
+
+def test_large_integers_are_exact(text: Write, tensor: Any) -> None:
+    source = CsvInputs(text("d.csv", "16777217,-2147483648\n"), [tensor("x", 2, dtype=np.int32)])
+    assert source.chunk(0, 1)[0].tolist() == [[16777217, -2147483648]]

@@ -265,3 +265,16 @@ def test_memory_does_not_grow_with_the_folder(image: Write, tmp_path: Path, tens
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 180 * 1000  # of 16384 bytes that a sample has; names of files are kept
+
+
+def test_models_that_take_bytes_without_a_scale(image: Write, tmp_path: Path, tensor: Any) -> None:
+    image("a.png", COLOURS)
+    raw = tensor("x", 4, 6, 3, dtype=np.uint8)
+    np.testing.assert_array_equal(opened(tmp_path, raw, "scale=0..255").chunk(0, 1)[0][0], COLOURS)
+    signed = tensor("x", 4, 6, 3, dtype=np.int8)
+    shifted = opened(tmp_path, signed, "scale=-128..127").chunk(0, 1)[0][0]
+    np.testing.assert_array_equal(shifted.astype(int) + 128, COLOURS)
+    with pytest.raises(InvalidParamError, match=r"input 'x' takes uint8 without a scale: 0.*\.\..* are not whole"):
+        opened(tmp_path, raw, *UNIT)
+    with pytest.raises(InvalidParamError, match="mean: 2 numbers for 3 channels"):
+        opened(tmp_path, tensor("x", 4, 6, 3), *UNIT, "mean=1,2")

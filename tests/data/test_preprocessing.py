@@ -129,6 +129,12 @@ def test_scale_is_not_for_values_that_have_one(tmp_path: Path, tensor: Callable[
     ):
         with pytest.raises(InvalidParamError, match=message):
             FileInputs(tmp_path / "p.npy", inputs, preprocessing=parse_preprocessing([word]))  # type: ignore[arg-type]
-    source = FileInputs(tmp_path / "p.npy", inputs, preprocessing=parse_preprocessing(["mean=1,2"]))  # type: ignore[arg-type]
     with pytest.raises(InvalidParamError, match="mean: 2 numbers for 3 channels"):
-        source.chunk(0, 1)
+        FileInputs(tmp_path / "p.npy", inputs, preprocessing=parse_preprocessing(["mean=1,2"]))  # type: ignore[arg-type]
+
+
+def test_mean_is_not_for_stored_integers(tmp_path: Path, tensor: Callable[..., object]) -> None:
+    np.save(tmp_path / "p.npy", np.zeros((2, 3), np.int8))
+    inputs = [tensor("x", 3, dtype=np.int8, scale=0.5)]
+    with pytest.raises(InvalidParamError, match="mean and std are for real values"):
+        FileInputs(tmp_path / "p.npy", inputs, preprocessing=parse_preprocessing(["mean=1"]))  # type: ignore[arg-type]

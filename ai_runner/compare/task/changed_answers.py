@@ -104,6 +104,8 @@ class AnswerComparison:
 def changed_answers(start: int, reference: Array, target: Array, labels: Array | None) -> list[ChangedAnswer]:
     """The samples of a chunk whose answer changed."""
     mine, theirs = answers(reference), answers(target)
+    if np.array_equal(mine, theirs):
+        return []
     margins = _margins(reference, mine, theirs)
     return [
         ChangedAnswer(

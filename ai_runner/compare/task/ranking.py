@@ -15,7 +15,7 @@ Counts = npt.NDArray[np.int64]
 BINS = 4096  # of a class, before neighbours are merged
 _ALL_BINS = 1 << 18  # of all classes
 _FEWEST_BINS = 64
-_BUFFER = 1 << 18  # scores that are looked at together
+_BUFFER = 1 << 16  # scores that are looked at together
 
 
 class ScoreRanking:

@@ -121,6 +121,7 @@ class TaskJudge:
         self._targets = list(targets)
         self._failing = failing
         names = tuple(class_names) or (output.labels if output is not None else ())
+        names = names if len(names) == max(scores, 2) else ()
         if failing is not None:
             failing.names = names
         everybody = range(1 + len(self._targets))
