@@ -67,12 +67,12 @@ error_code receive_buffer(const cm_tensor *tensor, uint8_t *to, uint32_t n, uint
 {
     wire_reader message;
     wire_field field;
-    error_code error = E_INVALID_FORMAT; /* until a shape has come */
+    error_code error = E_INVALID_FORMAT; /* until a shape has come; one that comes after the data is none */
     *sent = 0;
     if (!wire_begin(&message, DATA_MESSAGE_MAX))
         return E_INVALID_SIZE;
     while (wire_next(&message, &field)) {
-        if (field.number == 1 && field.type == WIRE_BYTES)
+        if (field.number == 1 && field.type == WIRE_BYTES && !*sent)
             error = check_shape(wire_enter(&message), tensor);
         if (field.number == 2 && field.type == WIRE_BYTES) {
             if (error == E_NONE)

@@ -118,3 +118,36 @@ def test_a_half_request_ends_where_it_announced(dialect: str, built: Any, starte
     assert wire.read_exactly(1) == b"\xaa"
     wire.write(filler + sync_packet(header_bytes))
     assert sync_is_answered(wire.read_exactly(header_bytes + 32), header_bytes)
+
+
+def test_data_in_front_of_its_shape_is_refused(built: Any, started: Any) -> None:
+    """It cannot be checked while it comes, and is not kept: a run would use the input of an earlier one."""
+    classes = message_classes("v2")
+    wire = started(built(dialect="v2.1"))
+    run = classes["reqMsg"](reqid=1, cmd=11, param=0, name=b"digits", opt=0).SerializeToString()
+    say(wire, run)
+    assert classes["respMsg"].FromString(answer(wire)).ack.param == 64
+    shape = classes["aiBufferShapeMsg"](format=0x00840440, n_batches=1, height=8, width=8, channels=1)
+    shape.scale = shape.zeropoint = 0
+    data = classes["aiBufferByteMsg"](datas=bytes(64)).SerializeToString()
+    say(wire, data + classes["aiBufferByteMsg"](shape=shape).SerializeToString())
+    refused = classes["respMsg"].FromString(answer(wire))
+    assert (refused.state, refused.ack.error) == (4, 2)
+    wire.write(sync_packet(1))
+    assert sync_is_answered(wire.read_exactly(33), 1)
+
+
+def say(wire: Any, message: bytes) -> None:
+    """Sends a short message in packets with 1-byte headers."""
+    stream = bytes([len(message)]) + message
+    for at in range(0, len(stream), 32):
+        if at:
+            assert wire.read_exactly(1) == b"\xaa"
+        wire.write((bytes([len(stream[at : at + 32])]) + stream[at : at + 32]).ljust(33, b"\0"))
+
+
+def answer(wire: Any) -> bytes:
+    """The message of a single packet."""
+    packet = wire.read_exactly(33)
+    assert packet[0] & 0x80
+    return bytes(packet[1 : 1 + (packet[0] & 0x7F)])
