@@ -40,7 +40,7 @@ C = Language(
     variable="CC",
     flags="CFLAGS",
     commands=("cc", "gcc", "clang"),
-    remedy="install one (apt-get install gcc), set CC to yours, or write the sources only with --no-compile",
+    remedy="install one (apt-get install gcc), or set CC to yours",
 )
 CXX = Language(
     name="C++",

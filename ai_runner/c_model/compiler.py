@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ai_runner import compiler
 
 DEFAULT_CFLAGS = "-O3 -ffp-contract=off"
+_C = replace(compiler.C, remedy=f"{compiler.C.remedy}; --no-compile writes the sources only")
 
 
 def library_suffix() -> str:
@@ -36,12 +38,12 @@ def compile_library(
     command = find_compiler(cc)
     flags = compiler.split_words(cflags if cflags is not None else os.environ.get("CFLAGS", DEFAULT_CFLAGS), "CFLAGS")
     command += [*flags, *_required_flags(), *sources, "-o", library, "-lm"]
-    compiler.run_compiler(compiler.C, command, library, folder)
+    compiler.run_compiler(_C, command, library, folder)
 
 
 def find_compiler(cc: str | None = None) -> list[str]:
     """The command of the C compiler; see `ai_runner.compiler.find_compiler`."""
-    return compiler.find_compiler(compiler.C, cc)
+    return compiler.find_compiler(_C, cc)
 
 
 def _required_flags() -> list[str]:

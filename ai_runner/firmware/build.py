@@ -49,11 +49,13 @@ def named_models(arguments: Sequence[str]) -> dict[str, Path]:
     """``FILE.tflite`` and ``NAME=FILE.tflite`` as names and files; without a name it is the stem of the file.
 
     Raises:
-        InvalidParamError: two models of one name, or a name that is no C identifier of at most 63 characters.
+        InvalidParamError: two models of one name, no file, or a name that is no C identifier of at most 63 characters.
     """
     models: dict[str, Path] = {}
     for argument in arguments:
         name, equals, file = argument.partition("=")
+        if equals and not file:
+            raise InvalidParamError(f"model {argument}: names no file", hint="--model NAME=FILE.tflite")
         path = Path(file if equals else argument)
         name = name if equals else path.stem
         _check_name(name, argument)

@@ -66,7 +66,8 @@ def image_files(
 #define AIV_MAX_OUTPUTS {max(1, *(len(network.outputs) for network in networks.values()))}
 """
     image_hash = hashlib.sha256(fingerprint + config.encode()).hexdigest()[:8]
-    includes = "\n".join(f'#include "{name}.h"' for name in networks)
+    # By their place, because a model may be called like a header of the firmware.
+    includes = "\n".join(f'#include "../models/{name}.h"' for name in networks)
     table = "\n".join(f"    &{name}_network," for name in networks)
     return {
         "image_config.h": f"""\

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ai_runner.compiler import C, find_compiler, run_compiler, split_words
-from ai_runner.errors import MissingRuntimeError
+from ai_runner.errors import HwIOError, MissingRuntimeError
 
 ARM_COMPILER = "arm-none-eabi-gcc"
 # What the exactness of the kernels depends on, whatever else is asked for.
@@ -59,12 +60,26 @@ class Port:
         Raises:
             MissingRuntimeError: the compiler is gone.
             InvalidParamError: `cflags` cannot be split into words.
-            HwIOError: the compiler failed.
+            HwIOError: the compiler failed, or the memory of the board is too small.
         """
         if cflags is None:
             cflags = os.environ.get("CFLAGS", self.cflags) if self.name == "host" else self.cflags
-        flags = [*split_words(cflags, "CFLAGS"), *_EXACT, *self.flags, *(f"-I{include}" for include in includes)]
-        run_compiler(C, [*compiler, *flags, *sources, "-o", self.binary, "-lm"], self.binary, folder)
+        # Not -I: a model may be called like a header of the C library.
+        quoted = [word for include in includes for word in ("-iquote", include)]
+        flags = [*split_words(cflags, "CFLAGS"), *_EXACT, *self.flags, *quoted]
+        try:
+            run_compiler(C, [*compiler, *flags, *sources, "-o", self.binary, "-lm"], self.binary, folder)
+        except HwIOError as error:
+            self._say_what_does_not_fit(error)
+            raise
+
+    def _say_what_does_not_fit(self, error: HwIOError) -> None:
+        """Names the memory in the message where the linker says that it is too small."""
+        overflows = re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", str(error.evidence.get("stderr", "")))
+        if overflows:
+            short = " and ".join(f"{int(count):,} bytes of {memory}" for memory, count in overflows)
+            error.message = f"the models do not fit into port {self.name}: {short} are missing"
+            error.hint = "leave a model out or take a smaller one; FLASH holds weights and code, RAM activations"
 
 
 PORTS = {

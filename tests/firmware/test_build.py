@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from ai_runner.errors import HwIOError, InvalidParamError
 from ai_runner.firmware import build_firmware, named_models
+from ai_runner.firmware.toolchain import ARM_COMPILER
 
 WARNINGS = "-O1 -Wall -Wextra -Wpedantic -Wshadow -Werror"
 
@@ -56,6 +58,7 @@ def test_models_are_named_by_their_files_or_by_hand() -> None:
         (["x-y.tflite"], "no C identifier"),
         (["=y.tflite"], "no C identifier"),
         (["n" * 64 + "=y.tflite"], "longer than 63"),
+        (["net="], "names no file"),
     ],
 )
 def test_names_that_are_not_possible(arguments: list[str], what: str) -> None:
@@ -66,6 +69,24 @@ def test_names_that_are_not_possible(arguments: list[str], what: str) -> None:
 def test_models_whose_files_would_clash(digits_int8: Path, digits_float: Path, compiler: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidParamError, match="both need a file"):
         build_firmware({"net": digits_int8, "net_data": digits_float}, tmp_path / "out")
+
+
+def test_models_may_be_called_like_headers(digits_int8: Path, compiler: str, tmp_path: Path) -> None:
+    names = ("errno", "string", "image", "models", "port", "wire", "main")
+    build = build_firmware(dict.fromkeys(names, digits_int8), tmp_path / "out", cflags="-O0")
+    assert build.models == names
+
+
+def test_the_memory_that_is_too_small_is_named(digits_int8: Path, tmp_path: Path) -> None:
+    if shutil.which(ARM_COMPILER) is None:
+        pytest.skip(f"{ARM_COMPILER} not installed")
+    models = {f"digits_{i}": digits_int8 for i in range(3)}
+    # A megabyte beside the models.
+    source = "const char ballast[1 << 20] __attribute__((used, section(\".vectors\"))) = {1};"
+    (tmp_path / "ballast.c").write_text(source)
+    with pytest.raises(HwIOError, match=r"do not fit into port stm32f405: [\d,]+ bytes of FLASH are missing") as raised:
+        build_firmware(models, tmp_path / "out", port="stm32f405", cflags=f"-O2 {tmp_path / 'ballast.c'}")
+    assert "FLASH holds weights" in raised.value.hint
 
 
 @pytest.mark.parametrize(
