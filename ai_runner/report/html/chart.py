@@ -11,6 +11,8 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from ai_runner.report.printable import printable, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Box = tuple[float, float, float, float]
 
 # Each stands for a CSS variable of the page; matplotlib carries them through unchanged.
 INK, MUTED, GRID, SURFACE = "#000101", "#000102", "#000103", "#000104"
@@ -48,8 +52,16 @@ _DECIMALS = re.compile(r"(\d+\.\d{2})\d+")
 _LINK = "{http://www.w3.org/1999/xlink}href"
 
 
+def drawing_style() -> AbstractContextManager[None]:
+    """matplotlib's settings while charts are made and drawn: its own and those of the page, none of the user's."""
+    from matplotlib.style import context
+
+    style: AbstractContextManager[None] = context(["default", _SETTINGS])
+    return style
+
+
 class Chart:
-    """One drawing.
+    """One drawing, made and drawn under `drawing_style`.
 
     Args:
         height: in points; the width is that of all drawings.
@@ -58,15 +70,13 @@ class Chart:
 
     def __init__(self, height: float, margins: tuple[float, float, float, float]) -> None:
         from matplotlib.figure import Figure
-        from matplotlib.style import context
 
         self._height = height
         self._names: list[str] = []
         left, right, top, bottom = margins
-        with context(["default", _SETTINGS]):
-            self._figure = Figure(figsize=(WIDTH / _POINTS_PER_INCH, height / _POINTS_PER_INCH))
-            box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (top + bottom) / height)
-            self.axes: Axes = self._figure.add_axes(box)
+        self._figure = Figure(figsize=(WIDTH / _POINTS_PER_INCH, height / _POINTS_PER_INCH))
+        box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (top + bottom) / height)
+        self.axes: Axes = self._figure.add_axes(box)
         self.axes.spines[["top", "right"]].set_visible(False)
         self.axes.set_axisbelow(True)
 
@@ -75,6 +85,22 @@ class Chart:
         self._names.append(shortened(printable(text), longest))
         return f"@{len(self._names) - 1}@"
 
+    def boxes(self, boxes: Sequence[Box], colour: str, **looks: Any) -> None:
+        """Filled rectangles, all in one path: a hundred classes are ten thousand cells.
+
+        Args:
+            boxes: left, bottom, right, top of each, in the units of the axes.
+            looks: of the path, as matplotlib's PathPatch names them.
+        """
+        from matplotlib.patches import PathPatch
+        from matplotlib.path import Path
+
+        if boxes:
+            corners = [((x, y), (u, y), (u, v), (x, v), (x, y)) for x, y, u, v in boxes]
+            codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(boxes)
+            path = Path([corner for box in corners for corner in box], codes)
+            self.axes.add_patch(PathPatch(path, facecolor=colour, **{"linewidth": 0.0, **looks}))
+
     def svg(self, description: str, number: int) -> str:
         """The drawing as an ``svg`` element.
 
@@ -82,11 +108,8 @@ class Chart:
             description: what it shows, for those who cannot see it.
             number: of the drawing within the page: elements of two drawings must not share an id.
         """
-        from matplotlib.style import context
-
         written = io.BytesIO()
-        with context(["default", _SETTINGS]):
-            self._figure.savefig(written, format="svg", metadata={"Date": None})
+        self._figure.savefig(written, format="svg", metadata={"Date": None})
         root = ElementTree.fromstring(written.getvalue())  # noqa: S314  written by matplotlib a moment ago
         drawing = self._adapted(root, f"c{number}-")
         drawing.attrib = {

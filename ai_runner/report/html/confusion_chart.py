@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
-from ai_runner.report.html.chart import ACCENT, GRID, SERIES, Chart, Drawing
+from ai_runner.report.html.chart import ACCENT, GRID, SERIES, Box, Chart, Drawing
 from ai_runner.report.html.wording import percent
 
 _SIZE = 264.0
@@ -31,7 +31,7 @@ def confusion_drawing(task: Mapping[str, Any] | None, what: str) -> Drawing | No
     chart = Chart(_SIZE + 8 + below, (76, 20, 8, below))
     axes = chart.axes
     axes.spines[["top", "right"]].set_visible(True)
-    _cells(axes, matrix)
+    _shade(chart, matrix)
     if classes <= _MOST_NUMBERS:
         for row, counts in enumerate(matrix):
             for column, count in enumerate(counts):
@@ -56,25 +56,18 @@ def confusion_drawing(task: Mapping[str, Any] | None, what: str) -> Drawing | No
     return Drawing(what, note, words, chart)
 
 
-def _cells(axes: Any, matrix: Sequence[Sequence[int]]) -> None:
-    """Shaded squares, all of one shade in one path: a hundred classes are ten thousand cells."""
-    from matplotlib.collections import PolyCollection
-
-    shades: dict[tuple[str, int], list[list[tuple[float, float]]]] = defaultdict(list)
+def _shade(chart: Chart, matrix: Sequence[Sequence[int]]) -> None:
+    """A square for each cell with samples, the stronger the larger its share of the row."""
+    shades: dict[tuple[str, int], list[Box]] = defaultdict(list)
     for row, counts in enumerate(matrix):
         total = sum(counts)
         for column, count in enumerate(counts):
             if count:
                 colour = SERIES if row == column else ACCENT
-                left, right, top, bottom = column - 0.5, column + 0.5, row - 0.5, row + 0.5
-                square = [(left, top), (right, top), (right, bottom), (left, bottom)]
+                square = (column - 0.5, row - 0.5, column + 0.5, row + 0.5)
                 shades[colour, ceil(count / total * _SHADES)].append(square)
     for (colour, shade), squares in shades.items():
-        axes.add_collection(
-            PolyCollection(
-                squares, facecolors=colour, edgecolors=GRID, linewidths=0.4, alpha=_STRONGEST * shade / _SHADES
-            )
-        )
+        chart.boxes(squares, colour, edgecolor=GRID, linewidth=0.4, alpha=_STRONGEST * shade / _SHADES)
 
 
 def _short(names: Sequence[str]) -> bool:

@@ -13,6 +13,8 @@ Layer = Mapping[str, Any]
 MOST_LAYERS = 150
 _ROW = 12.5
 _NAMES = 138.0
+_HALF = 0.36  # of the height of a row that bars take
+_LIMIT: dict[str, Any] = {"edgecolor": MUTED, "linewidth": 1.2}
 
 
 def error_drawings(targets: Sequence[Sequence[Layer]], names: Sequence[str]) -> list[Drawing]:
@@ -32,17 +34,15 @@ def _errors(layers: Sequence[Layer], target: str, whole: bool, lengths: Sequence
     shown, note = _those_that_matter(layers, _error)
     chart = Chart(len(shown) * _ROW + 48, (_NAMES, 8, 8, 34))
     axes = chart.axes
-    for row, layer in enumerate(shown):
-        total = _accumulated(layer)
-        if layer["introduced"] is not None:
-            band, own, allowed = _floor(layer["introduced"])
-            colour, size = (FAIL, 5.0) if _is_wrong(layer) else (SERIES, 3.6)
-            axes.barh(row, band, 0.72, color=BAND)
-            axes.vlines(allowed, row - 0.36, row + 0.36, color=MUTED, linewidth=1.2)
-            axes.hlines(row, 0, own, color=colour, linewidth=2.0)
-            axes.plot(own, row, "o", markersize=size, markeredgewidth=0, color=colour, clip_on=False)
-        if total:
-            axes.plot(total, row, "D", markersize=3.6, markerfacecolor="none", markeredgecolor=MUTED, clip_on=False)
+    floors = [(row, *_floor(x["introduced"])) for row, x in enumerate(shown) if x["introduced"] is not None]
+    chart.boxes([(0.0, row - _HALF, band, row + _HALF) for row, band, _, _ in floors], BAND)
+    chart.boxes([(allowed, row - _HALF, allowed, row + _HALF) for row, _, _, allowed in floors], MUTED, **_LIMIT)
+    for colour, size, which in ((SERIES, 3.6, False), (FAIL, 5.0, True)):
+        own = [(row, length) for row, _, length, _ in floors if _is_wrong(shown[row]) is which]
+        chart.boxes([(0.0, row, length, row) for row, length in own], colour, edgecolor=colour, linewidth=2.0)
+        _marks(chart, own, "o", color=colour, markersize=size, markeredgewidth=0.0)
+    totals = [(row, _accumulated(layer)) for row, layer in enumerate(shown) if _accumulated(layer)]
+    _marks(chart, totals, "D", color=MUTED, markersize=3.6, markerfacecolor="none")
     if whole:
         steps_scale(axes, max(lengths))
     else:
@@ -51,6 +51,11 @@ def _errors(layers: Sequence[Layer], target: str, whole: bool, lengths: Sequence
     _rows(chart, shown, _is_wrong)
     unit = "integer layers, in LSB" if whole else "layers of real values"
     return Drawing(target, "; ".join(filter(None, (unit, note))), f"{target}: {_errors_in_words(layers, unit)}", chart)
+
+
+def _marks(chart: Chart, places: Sequence[tuple[int, float]], marker: str, **looks: Any) -> None:
+    rows, lengths = [row for row, _ in places], [length for _, length in places]
+    chart.axes.plot(lengths, rows, marker, linestyle="none", clip_on=False, **looks)
 
 
 def _floor(introduced: Mapping[str, Any]) -> tuple[float, float, float]:
@@ -88,9 +93,11 @@ def time_drawing(layers: Sequence[Layer], target: str) -> Drawing | None:
     chart = Chart(len(shown) * _ROW + 48, (_NAMES, 34, 8, 34))
     axes = chart.axes
     longest = max(layer["c_duration_ms"] for layer in shown)
+    for colour, which in ((SERIES, False), (ACCENT, True)):
+        some = [(row, x["c_duration_ms"]) for row, x in enumerate(shown) if (x["c_duration_ms"] == longest) is which]
+        chart.boxes([(0.0, row - _HALF, time, row + _HALF) for row, time in some], colour)
     for row, layer in enumerate(shown):
         time = layer["c_duration_ms"]
-        axes.barh(row, time, 0.72, color=ACCENT if time == longest else SERIES)
         if whole > 0.0:
             axes.annotate(
                 f"{time / whole:.0%}",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ai_runner.errors import MissingRuntimeError
 from ai_runner.report.html.budget_chart import budget_drawing
-from ai_runner.report.html.chart import Drawing
+from ai_runner.report.html.chart import Drawing, drawing_style
 from ai_runner.report.html.completed import completed
 from ai_runner.report.html.confusion_chart import confusion_drawing
 from ai_runner.report.html.latency_chart import QUANTILES, latency_drawing, quantiles
@@ -72,6 +72,12 @@ def html_page(report: Report) -> str:
     """
     check_packages()
     report = completed(report)
+    with drawing_style():
+        return _environment().get_template("page.html.j2").render(_view(report))
+
+
+def _view(report: Report) -> dict[str, Any]:
+    """What the templates read."""
     gallery = _Gallery()
     targets = report["targets"]
     names = _names(targets)
@@ -79,28 +85,24 @@ def html_page(report: Report) -> str:
     times = [time_drawing(target["layers"], name) for name, target in zip(names, targets, strict=True)]
     budgets = [budget_drawing(target["error_budget"], name) for name, target in zip(names, targets, strict=True)]
     style = files(__package__).joinpath("templates", "page.css").read_text("utf-8")
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            report=report,
-            names=names,
-            runs=runs,
-            verdict=verdict_of(report),
-            style=style,
-            style_hash=base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii"),
-            title=_title(report),
-            layer_errors=gallery.hang(error_drawings([target["layers"] for target in targets], names)),
-            layer_times=gallery.hang(times),
-            layer_rows=_layer_rows(targets),
-            values=[(name, gallery.hang(_value_drawings(target))) for name, target in zip(names, targets, strict=True)],
-            confusion=gallery.hang(confusion_drawing(run["task"], name) for name, run in runs),
-            class_names=_class_names(report["reference"]),
-            latencies=gallery.hang(latency_drawing(run, name) for name, run in runs),
-            quantile_names=[f"{q:.0%}" for q in QUANTILES],
-            budgets=gallery.hang(budgets),
-        )
-    )
+    return {
+        "report": report,
+        "names": names,
+        "runs": runs,
+        "verdict": verdict_of(report),
+        "style": style,
+        "style_hash": base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii"),
+        "title": _title(report),
+        "layer_errors": gallery.hang(error_drawings([target["layers"] for target in targets], names)),
+        "layer_times": gallery.hang(times),
+        "layer_rows": _layer_rows(targets),
+        "values": [(name, gallery.hang(_value_drawings(target))) for name, target in zip(names, targets, strict=True)],
+        "confusion": gallery.hang(confusion_drawing(run["task"], name) for name, run in runs),
+        "class_names": _class_names(report["reference"]),
+        "latencies": gallery.hang(latency_drawing(run, name) for name, run in runs),
+        "quantile_names": [f"{q:.0%}" for q in QUANTILES],
+        "budgets": gallery.hang(budgets),
+    }
 
 
 def check_packages() -> None:

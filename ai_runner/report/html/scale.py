@@ -28,10 +28,10 @@ def decades_scale(axes: Axes, values: Sequence[float]) -> None:
     low = floor(log10(min(positive))) if positive else -6
     high = max(ceil(log10(max(positive))) if positive else -5, low + 1)
     low = max(low, high - 12)
-    axes.set_xscale("symlog", linthresh=10.0**low, linscale=0.4)
+    axes.set_xscale("symlog", linthresh=10.0**low, linscale=0.7)
     axes.set_xlim(0.0, 10.0**high * 1.3)
     thin = ceil((high - low + 1) / _MOST_DECADES)
-    _fixed_ticks(axes, [0.0, *(10.0**power for power in range(high, low - 1, -thin))])
+    _fixed_ticks(axes, [0.0, *(10.0**power for power in range(high, low, -thin))])
 
 
 def plain_numbers(axes: Axes, which: str, whole: bool = False) -> None:

@@ -25,8 +25,8 @@ def histogram_drawing(tensor: Tensor, what: str) -> Drawing | None:
     reach = max(3, *(abs(error) for error in counts))
     for colour, which in ((SERIES, {0}), (ACCENT, set(counts) - {0})):
         some = sorted(which & set(counts))
-        heights = [counts[error] - _FLOOR for error in some]
-        axes.bar(some, heights, 0.86 if reach < _MANY else 1.0, bottom=_FLOOR, color=colour, linewidth=0)
+        half = 0.43 if reach < _MANY else 0.5
+        chart.boxes([(error - half, _FLOOR, error + half, max(_FLOOR, counts[error])) for error in some], colour)
     axes.set_xlim(-reach - 0.6, reach + 0.6)
     plain_numbers(axes, "x", whole=True)
     logarithmic_counts(axes, _FLOOR, max(counts.values()) * 1.6)

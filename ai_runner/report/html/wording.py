@@ -60,8 +60,11 @@ def divergence(target: Report) -> str:
     return f"Begins at {where}: {found['reason']}.{stage}"
 
 
-def explained_by(reason: str, found: Report | None) -> bool:
-    """Whether a reason says no more than the sentence about the first divergence."""
+def explained_by(reason: str, target: Report) -> bool:
+    """Whether a reason says no more than the target's error, or the sentence about its first divergence."""
+    error, found = target["error"], target["first_divergence"]
+    if error is not None and error["message"] in reason:
+        return True
     if found is None:
         return False
     clause = found["reason"].partition("; ")[0]
