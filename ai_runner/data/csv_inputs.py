@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import prod
+from math import isnan, prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -92,8 +92,7 @@ def _rows(
         place = f"{path}: line {number}"
         if len(row) != layout.width:
             raise InvalidParamError(f"{place} has {len(row)} columns, the first has {layout.width}")
-        values = [_finite(row[k], f"{place}, column {k}") for k in layout.values]
-        yield place, values, None if layout.label is None else row[layout.label]
+        yield place, _numbers(row, layout.values, place), None if layout.label is None else row[layout.label]
 
 
 def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -195,6 +194,16 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _numbers(row: list[str], columns: Sequence[int], place: str) -> list[float]:
+    try:
+        values = [float(row[k]) for k in columns]
+        if max(map(abs, values)) <= _LARGEST and not any(map(isnan, values)):
+            return values
+    except ValueError:
+        pass  # the cell at fault is looked for
+    return [_finite(row[k], f"{place}, column {k}") for k in columns]
 
 
 def _finite(text: str, place: str) -> float:

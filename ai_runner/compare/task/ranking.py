@@ -15,7 +15,8 @@ Counts = npt.NDArray[np.int64]
 BINS = 4096  # of a class, before neighbours are merged
 _ALL_BINS = 1 << 18  # of all classes
 _FEWEST_BINS = 64
-_BUFFER = 1 << 16  # scores that are looked at together
+_BUFFER = 1 << 16  # scores that are looked at together,
+_BUFFERED_SAMPLES = 1 << 10  # and of so many samples at least
 
 
 class ScoreRanking:
@@ -32,12 +33,13 @@ class ScoreRanking:
         self._classes = [_ClassRanking(limit) for _ in range(classes)]
         self._buffer: list[tuple[Array, Array]] = []
         self._buffered = 0
+        self._capacity = max(_BUFFER, _BUFFERED_SAMPLES * classes)
 
     def update(self, scores: Array, labels: Array) -> None:
         """Adds samples: real scores ``(batch, classes)`` without NaN, class numbers ``(batch,)``."""
         self._buffer.append((np.array(scores), np.array(labels)))
         self._buffered += scores.size
-        if self._buffered >= _BUFFER:
+        if self._buffered >= self._capacity:
             self._flush()
 
     def areas(self) -> list[tuple[float, float]]:
