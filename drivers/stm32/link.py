@@ -22,10 +22,11 @@ _log = logging.getLogger(__name__)
 
 SILENCE = 5.0  # s that a board may need for an answer; ST's client waits 0.5 to 10 s, command by command
 RUN_SILENCE = 60.0  # s that it may be silent while a model, or one node of it, runs
-_READ_SIZE = 1 << 16
+_READ_SIZE = 1 << 14
 _AT_ONCE = 1 << 18  # bytes of a message before they are looked at
 _BITS_PER_BYTE = 10  # 8N1
 _AT_REST = frozenset({State.READY, State.UNSYNCED})
+_RUNNING = State.RUNNING
 _LOG_LEVELS = {0: logging.DEBUG, 1: logging.INFO, 2: logging.DEBUG, 3: logging.WARNING}
 
 
@@ -111,32 +112,50 @@ class Link:
             connection.prepare_packet()
             data = self._read()
         connection.receive_data(data)
-        taken = len(data)
-        while connection.receiving and taken < _AT_ONCE:
-            data = self._read()
+        if connection.receiving:
+            self._listen_on()
+
+    def _listen_on(self) -> None:
+        """Takes more of a message of several packets. Time counts here: the device sends while this runs."""
+        connection, transport, taken = self.connection, self.transport, 0
+        deadline = transport.deadline(self._patience)
+        while taken < _AT_ONCE and connection.receiving:
+            data = transport.read(_READ_SIZE, deadline)
+            if not data:
+                data = self._read()  # that the deadline has passed while bytes were coming says nothing
+            elif self._trace:
+                _log.debug("< %s", data.hex(" "))
             connection.receive_data(data)
             taken += len(data)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that the board may be silent now."""
+        return self._run_silence if self.connection.state is _RUNNING else self._silence
 
     def _write(self, data: bytes) -> None:
         if self._trace:
             _log.debug("> %s", data.hex(" "))
-        seconds = self._silence + len(data) * self._byte_seconds
-        self.transport.write(data, self.transport.deadline(seconds))
+        transport = self.transport
+        transport.write(data, transport.deadline(self._silence + len(data) * self._byte_seconds))
 
     def _read(self) -> bytes:
-        state = self.connection.state
-        seconds = self._run_silence if state is State.RUNNING else self._silence
-        data = self.transport.read(_READ_SIZE, self.transport.deadline(seconds))
+        seconds, transport = self._patience, self.transport
+        data = transport.read(_READ_SIZE, transport.deadline(seconds))
         if not data:
-            raise LinkTimeoutError(
-                f"{self.transport.describe()}: the board was silent for {seconds:g} s, {state.value}",
-                hint="was it reset, or does it need longer? ?timeout=SECONDS allows more",
-                evidence={"bytes of a message that is not whole": self.connection.held},
-                retryable=True,
-            )
+            raise self._silent(seconds)
         if self._trace:
             _log.debug("< %s", data.hex(" "))
         return data
+
+    def _silent(self, seconds: float) -> LinkTimeoutError:
+        connection = self.connection
+        return LinkTimeoutError(
+            f"{self.transport.describe()}: the board was silent for {seconds:g} s, {connection.state.value}",
+            hint="was it reset, or does it need longer? ?timeout=SECONDS allows more",
+            evidence={"bytes of a message that is not whole": connection.held},
+            retryable=True,
+        )
 
 
 def log_target_message(message: LogMessage) -> None:

@@ -96,19 +96,22 @@ def wire_samples(array: Array, info: TensorInfo, desc: TensorDesc, const_value: 
 
 
 class Receiver:
-    """Where a tensor of every sample goes.
-
-    Attributes:
-        array: ``(batch,) + sample_shape``, native byte order.
-    """
+    """Where a tensor of every sample goes."""
 
     def __init__(self, info: TensorInfo, batch: int) -> None:
         self.info = info
-        self.array: Array = np.empty((batch, *info.sample_shape), info.dtype)
-        self._rows = self.array.reshape(batch, prod(info.sample_shape))
+        self._batch = batch
+        self._array: Array | None = None
         self._wire_dtype = info.dtype.newbyteorder("<")
         self._size = info.size_bytes
         self._largest = self._size + MAX_PADDING * info.dtype.itemsize
+
+    @property
+    def array(self) -> Array:
+        """``(batch,) + sample_shape``, native byte order; samples that have not been taken hold anything."""
+        if self._array is None:
+            self._array = np.empty((self._batch, *self.info.sample_shape), self.info.dtype)
+        return self._array
 
     def take(self, sample: int, data: Elements | None) -> None:
         """Stores the elements of one sample, without their padding.
@@ -123,4 +126,8 @@ class Receiver:
             )
         if size > self._size:
             data = data[: self._size]
-        self._rows[sample] = np.frombuffer(data, self._wire_dtype)
+        row = np.frombuffer(data, self._wire_dtype).reshape(self.info.sample_shape)
+        if self._batch == 1 and row.flags.behaved and row.dtype.isnative:
+            self._array = row[np.newaxis]  # a view of memory that came for this tensor: new pages would cost more
+        else:
+            self.array[sample] = row

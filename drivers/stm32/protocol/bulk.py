@@ -31,14 +31,14 @@ def cut_elements(message: bytes | bytearray, bulk: Iterable[Path], allowed: int)
     Raises:
         ProtocolError: it cannot be walked, or the rest is longer than `allowed`.
     """
-    whole = memoryview(message).toreadonly()
-    rest, elements = _cut(whole, tuple(bulk), allowed)
+    whole = memoryview(message)
+    rest, elements = _cut(whole, list(bulk), allowed)
     if elements is None and len(whole) > allowed:
         raise _too_long(whole, allowed)
     return rest, elements
 
 
-def _cut(message: memoryview, paths: tuple[Path, ...], allowed: int) -> tuple[bytes, memoryview | None]:
+def _cut(message: memoryview, paths: list[Path], allowed: int) -> tuple[bytes, memoryview | None]:
     position = 0
     while position < len(message):
         start = position
@@ -47,7 +47,7 @@ def _cut(message: memoryview, paths: tuple[Path, ...], allowed: int) -> tuple[by
         end = position + size
         if end > len(message):
             raise ProtocolError("a message with a field beyond its end", data=message)
-        inner = tuple(path[1:] for path in paths if path[0] == tag >> 3) if tag & 7 == _BYTES else ()
+        inner = [path[1:] for path in paths if path[0] == tag >> 3] if tag & 7 == _BYTES else []
         if inner:
             if start + len(message) - end > allowed:
                 raise _too_long(message, allowed)
@@ -78,6 +78,8 @@ def _field_size(message: memoryview, wire: int, position: int) -> tuple[int, int
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
     """The number at `position`, and where it ends."""
+    if position < len(message) and (value := message[position]) < 0x80:
+        return value, position + 1
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(message):

@@ -158,9 +158,11 @@ class Codec(ABC):
         Raises:
             ProtocolError: it is none, or one that no firmware of this dialect sends.
         """
-        rest, elements = bytes(message), None
+        elements = None
         if len(message) > _PARSED_WHOLE:
             rest, elements = cut_elements(message, self.BULK.values(), overhead)
+        else:
+            rest = bytes(message)
         try:
             answer = self._answer.FromString(rest)
         except self._decode_error:

@@ -189,7 +189,8 @@ class RunReport(Event):
 class Tensor(Event):
     """A tensor: of the last NodeReport until the RunReport comes, an output after it, in order.
 
-    `data`: elements in C order, little-endian, of large tensors a read-only view; None where they were not uploaded.
+    `data`: elements in C order, little-endian; of large tensors a view, of memory that is used for nothing else; None
+    where they were not uploaded.
     """
 
     desc: TensorDesc
