@@ -193,7 +193,7 @@ class TestFaults:
     @pytest.mark.parametrize("which", [0, 1])
     def test_bytes_of_the_board_get_lost(self, choices: dict[str, Any], which: int, wire: Any, driver_on: Any) -> None:
         line = wire(**choices)
-        driver = driver_on(line, silence="0.1")
+        driver = driver_on(line, silence="0.3")
         expected = driver.invoke("digits", digits(driver)).outputs[0]
         writes: list[bytes] = []
 
