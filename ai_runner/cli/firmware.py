@@ -76,9 +76,13 @@ def _run(args: argparse.Namespace) -> int:
 
     from ai_runner.firmware import start_firmware
 
-    # Set before anything is started, and explicitly: a shell starts background jobs with SIGINT ignored.
+    # Set before anything is started, and explicitly: a shell starts background jobs with SIGINT ignored. SIGHUP comes
+    # when the terminal is closed, unless nohup has it ignored.
     stop = threading.Event()
-    earlier = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    earlier = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         with start_firmware(args.folder, tcp=args.tcp) as firmware:
             print(firmware.descriptor, flush=True)

@@ -18,6 +18,7 @@ from ai_runner.firmware.build import FIRMWARE
 from ai_runner.firmware.image import DIALECTS
 from ai_runner.firmware.toolchain import PORTS
 from ai_runner.firmware.wake import wake
+from ai_runner.transport.child_process import ending
 
 EMULATOR = "qemu-system-arm"
 MACHINE = "netduinoplus2"  # an STM32F405 with its USART1 where ours is
@@ -71,11 +72,13 @@ def start_firmware(folder: str | Path, *, tcp: int | None = None) -> RunningFirm
         tcp: host port only: listen on this port of 127.0.0.1 instead of a pseudo-terminal; 0 takes a free one.
 
     Raises:
-        InvalidParamError: the folder holds no firmware, or `tcp` with a board.
+        InvalidParamError: the folder holds no firmware, `tcp` is no port or comes with a board.
         MissingRuntimeError: the emulator is not installed.
         TargetCrashError: it ended at once.
         LinkTimeoutError: it started and says nothing.
     """
+    if tcp is not None and not 0 <= tcp < 1 << 16:
+        raise InvalidParamError(f"{tcp} is no TCP port", hint="0 to 65535; 0 takes a free one")
     path = Path(folder)
     manifest = _manifest(path)
     binary = path.absolute() / PORTS[manifest["port"]].binary
@@ -184,8 +187,8 @@ def _ended(process: subprocess.Popen[bytes], code: int) -> TargetCrashError:
     lines = [line for line in stderr.splitlines() if line.strip()]
     what = f": {lines[-1].strip()}" if lines else ""
     return TargetCrashError(
-        f"the firmware ended with exit code {code}{what}",
-        hint="build it again, or see the evidence",
+        f"the firmware {ending(code)}{what}",
+        hint="start it again; if that does not help, build it again",
         evidence={"exit_code": code, "stderr": "\n".join(lines[-_STDERR_LINES:])},
     )
 

@@ -24,6 +24,15 @@ _STEP = 0.001  # s
 _GRACE = ((None, 0.3), (signal.SIGINT, 1.0), (getattr(signal, "SIGKILL", signal.SIGTERM), 10.0))
 
 
+def ending(code: int) -> str:
+    """In words how a process with this return code ended; negative: by which signal."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        return f"died of {signal.Signals(-code).name}"
+    return f"died of signal {-code}"
+
+
 class ChildProcess:
     """A running process. POSIX only.
 
@@ -125,11 +134,7 @@ class ChildProcess:
         code = self.returncode
         if code is None:
             return "is stopped" if self.is_stopped() else "is running"
-        if code >= 0:
-            return f"ended with exit code {code}"
-        with suppress(ValueError):
-            return f"died of {signal.Signals(-code).name}"
-        return f"died of signal {-code}"
+        return ending(code)
 
     def evidence(self) -> dict[str, Any]:
         """For errors."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ai_runner.cli import main
-from ai_runner.errors import ExitCode
+from ai_runner.errors import ExitCode, TargetCrashError
+from ai_runner.firmware import start_firmware
 
 IGNORE_SIGINT = (
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
@@ -23,7 +24,7 @@ def folder(digits_int8: Path, compiler: str, tmp_path_factory: pytest.TempPathFa
     return out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])  # the last when a terminal is closed
 @pytest.mark.parametrize("options", [[], ["--tcp", "0"]])
 def test_runs_until_a_signal_comes(number: int, options: list[str], folder: Path) -> None:
     """As a background job of a shell, where SIGINT is ignored to begin with."""
@@ -40,6 +41,21 @@ def test_runs_until_a_signal_comes(number: int, options: list[str], folder: Path
     for pid in started:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_firmware_that_dies_ends_it(folder: Path) -> None:
+    with start_firmware(folder) as firmware:
+        firmware.check()
+        firmware.process.kill()
+        firmware.process.wait()
+        with pytest.raises(TargetCrashError, match="the firmware died of SIGKILL"):
+            firmware.check()
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999"])
+def test_a_port_that_is_none(port: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["firmware", "run", str(folder), f"--tcp={port}"]) == ExitCode.USAGE
+    assert f"{port} is no TCP port" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_firmware(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

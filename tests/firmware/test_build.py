@@ -82,7 +82,7 @@ def test_the_memory_that_is_too_small_is_named(digits_int8: Path, tmp_path: Path
         pytest.skip(f"{ARM_COMPILER} not installed")
     models = {f"digits_{i}": digits_int8 for i in range(3)}
     # A megabyte beside the models.
-    source = "const char ballast[1 << 20] __attribute__((used, section(\".vectors\"))) = {1};"
+    source = 'const char ballast[1 << 20] __attribute__((used, section(".vectors"))) = {1};'
     (tmp_path / "ballast.c").write_text(source)
     with pytest.raises(HwIOError, match=r"do not fit into port stm32f405: [\d,]+ bytes of FLASH are missing") as raised:
         build_firmware(models, tmp_path / "out", port="stm32f405", cflags=f"-O2 {tmp_path / 'ballast.c'}")
