@@ -53,16 +53,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report_and_policy(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
-    from pathlib import Path
-
     from ai_runner.bundle.measure_again import measured_again
     from ai_runner.bundle.tolerances import tolerance_rule
     from ai_runner.policy.policy import Base, named_policy, parse_policy
     from ai_runner.result_bundle.bundle import POLICY, Bundle
-    from ai_runner.result_bundle.report_file import read_report, verified_report
+    from ai_runner.result_bundle.report_file import is_bundle, read_report, verified_report
 
     policy, _ = named_policy(args.policy)
-    if Path(args.path).suffix == ".json" and not Path(args.path).is_dir():
+    if not is_bundle(args.path):
         return read_report(args.path), policy
     with Bundle(args.path) as bundle:
         report = verified_report(bundle)

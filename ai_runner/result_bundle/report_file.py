@@ -17,18 +17,10 @@ def read_report(path: str | Path) -> dict[str, Any]:
         InvalidParamError: it cannot be read.
         InvalidModelError: it is neither, or damaged.
     """
-    try:
-        if Path(path).is_dir():
-            content = b""
-        else:
-            with Path(path).open("rb") as file:
-                content = file.read(MAX_REPORT + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InvalidParamError(f"{path}: cannot be read: {reason}", hint="check the path") from error
-    if not content or content.startswith(b"PK"):
+    if is_bundle(path):
         with Bundle(path) as bundle:
             return verified_report(bundle)
+    content = _beginning(path, MAX_REPORT + 1)
     try:
         if len(content) > MAX_REPORT:
             raise SchemaError(f"has more than {MAX_REPORT >> 20} MiB")
@@ -38,6 +30,20 @@ def read_report(path: str | Path) -> dict[str, Any]:
             f"{path}: is no report of a validation: {error}", hint="write one with ai-runner validate --json"
         ) from error
     return found
+
+
+def is_bundle(path: str | Path) -> bool:
+    """True for a folder and for a .zip; raises InvalidParamError where nothing can be read."""
+    return Path(path).is_dir() or _beginning(path, 2) == b"PK"
+
+
+def _beginning(path: str | Path, most: int) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(most)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InvalidParamError(f"{path}: cannot be read: {reason}", hint="check the path") from error
 
 
 def verified_report(bundle: Bundle) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ class Recording:
         Raises:
             InvalidParamError: the bundle has no such sample.
         """
+        begun = perf_counter()
         places = self._found(inputs)
         if callback is not None:
             places = self._told(places, callback)
@@ -66,12 +68,14 @@ class Recording:
         warnings: tuple[str, ...] = (self._warning,)
         if not self._ambiguous.isdisjoint(places.tolist()):
             warnings += ("some inputs were recorded more than once with different outputs: the first ones are given",)
+        outputs = tuple(np.array(output[places]) for output in self._outputs)
         return RunResult(
             info=self.info,
             mode=mode,
-            outputs=tuple(np.array(output[places]) for output in self._outputs),
+            outputs=outputs,
             durations=durations.tolist() if measured else (),
             source=self._source if measured and self._source is not None else TimeSource.HOST,
+            host_duration=(perf_counter() - begun) * 1e3,
             warnings=warnings,
         )
 

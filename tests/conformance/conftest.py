@@ -238,6 +238,30 @@ def ei_library(kind: str = "classifier", options: str = "") -> Callable[[pytest.
     return specimen
 
 
+def bundle(name: str) -> Callable[[pytest.FixtureRequest], Specimen]:
+    """Saved outputs of a model that doubles its input, for everything that the contract asks."""
+
+    def specimen(request: pytest.FixtureRequest) -> Specimen:
+        from ai_runner.bundle.writer import BundleWriter
+        from ai_runner.model import DeviceInfo, Mode, ModelInfo, RuntimeInfo, TensorInfo
+        from ai_runner.profile import RunResult, TimeSource
+
+        path = request.getfixturevalue("tmp_path_factory").mktemp("bundle") / name
+        tensors = [TensorInfo(tensor, (1, 2, 3), np.dtype(np.float32)) for tensor in "xy"]
+        runtime, device = RuntimeInfo("a protocol", "Twice", (1, 2, 3)), DeviceInfo("HOST", "here", "x")
+        info = ModelInfo("network", (tensors[0],), (tensors[1],), runtime, device)
+        random = [np.random.default_rng(seed).standard_normal((64, 2, 3)) for seed in (0, 1)]
+        rows = np.concatenate([np.zeros((1, 2, 3)), np.ones((1, 2, 3)), *random]).astype(np.float32)
+        report = {"provenance": {"samples": len(rows)}, "targets": [], "reference": {"descriptor": "twice:"}}
+        with BundleWriter(path) as writer:
+            result = RunResult(info, Mode.IO_ONLY, (2 * rows,), [0.5] * len(rows), TimeSource.HOST)
+            writer.ran(None, [rows], result)
+            writer.finish(report, info, {})
+        return Specimen(f"bundle:{path}?runtime=reference", expected=lambda inputs: [2 * inputs[0]])
+
+    return specimen
+
+
 SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "tflite": tflite(),
     "tflite-reference": tflite("?kernels=reference&threads=2&state=keep"),
@@ -246,6 +270,8 @@ SPECIMENS: dict[str, Callable[[pytest.FixtureRequest], Any]] = {
     "onnx": onnx_arithmetic("N"),
     "onnx-one-by-one": onnx_arithmetic(1, "?optimize=all&threads=2"),
     "onnx-isolated": onnx_arithmetic("N", "?isolate=process"),
+    "bundle": bundle("saved"),
+    "bundle-zipped": bundle("saved.zip"),
     "legacy": twin("legacy"),
     "legacy-one-by-one": twin("legacy", "?loop=sample"),
     "legacy-isolated": twin("legacy", "?isolate=process"),
