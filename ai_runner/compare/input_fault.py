@@ -30,18 +30,24 @@ def input_fault(exhibit: Exhibit, inputs: tuple[TensorInfo, ...], explains: Judg
     """
     if np.ptp(np.nan_to_num(exhibit.target.astype(np.float64))) == 0.0:
         return ""  # many inputs lead to a constant
-    for place, array in exhibit.inputs.items():
-        if place[0] != MODEL_INPUT:
+    with np.errstate(all="ignore"):
+        for place, array in exhibit.inputs.items():
+            if place[0] == MODEL_INPUT:
+                found = _what_happened(exhibit, place, array, inputs[place[1]], explains)
+                if found:
+                    return f"the target computes as if input {place[1]} '{inputs[place[1]].name}' {found}"
+    return ""
+
+
+def _what_happened(exhibit: Exhibit, place: TensorPlace, array: Array, tensor: TensorInfo, explains: Judge) -> str:
+    tried: set[bytes] = set()
+    for description, spoiled in spoiled_inputs(array, tensor):
+        content = spoiled.tobytes()
+        if content in tried or _is_shift(spoiled, array):
             continue
-        tensor = inputs[place[1]]
-        tried: set[bytes] = set()
-        for description, spoiled in spoiled_inputs(array, tensor):
-            content = spoiled.tobytes()
-            if content in tried or _is_shift(spoiled, array):
-                continue
-            tried.add(content)
-            if _explains(exhibit, place, spoiled, explains):
-                return f"the target computes as if {_called(place, tensor)} {description}"
+        tried.add(content)
+        if _explains(exhibit, place, spoiled, explains):
+            return description
     return ""
 
 
@@ -54,10 +60,6 @@ def _explains(exhibit: Exhibit, place: TensorPlace, spoiled: Array, explains: Ju
 
 def _is_shift(spoiled: Array, array: Array) -> bool:
     """Whether integers differ by one number everywhere, or not at all."""
-    if array.dtype.kind == "f":
+    if array.dtype.kind not in "iu":
         return np.array_equal(spoiled, array)
     return bool(np.ptp(spoiled.astype(np.int64) - array.astype(np.int64)) == 0)
-
-
-def _called(place: TensorPlace, tensor: TensorInfo) -> str:
-    return f"input {place[1]} '{tensor.name}'"

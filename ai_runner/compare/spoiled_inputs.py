@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ai_runner.compare.tolerance import is_integer
 from ai_runner.model import TensorInfo
 
 Array = npt.NDArray[Any]
 Spoiled = Iterator[tuple[str, Array]]
+
+_WIDEST = 4  # bytes of integers whose arithmetic fits into int64
 
 
 def spoiled_inputs(array: Array, tensor: TensorInfo) -> Spoiled:
@@ -23,17 +24,16 @@ def spoiled_inputs(array: Array, tensor: TensorInfo) -> Spoiled:
         tensor: as the model declares it.
 
     Yields:
-        Arrays of the same shape and dtype.
+        Arrays of the same shape and dtype. Numbers may overflow on the way: numpy warns unless it is told not to.
     """
     yield "were all zero", np.zeros_like(array)
-    if is_integer(tensor):
+    if array.dtype.kind == "f":
+        yield from _reals(array)
+        yield from _rescaled(array)
+    elif array.dtype.kind in "iu" and array.itemsize <= _WIDEST:
         yield from _integers(array)
         if tensor.quantization is not None and not tensor.quantization.per_channel:
             yield from _quantised(array, tensor.quantization.scale[0], tensor.quantization.zero_point[0])
-    else:
-        with np.errstate(all="ignore"):
-            yield from _reals(array)
-            yield from _rescaled(array)
     yield from _reordered(array)
 
 
@@ -59,7 +59,7 @@ def _integers(array: Array) -> Spoiled:
         factor = 1 << shift
         yield f"had lost its lowest {shift} bits", (wide & -factor).astype(array.dtype)
         yield f"had lost its lowest {shift} bits by rounding", saturated(np.rint(wide / factor) * factor)
-        yield f"were shifted right by {shift} bits", (wide >> shift).astype(array.dtype)
+        yield f"were shifted right ({shift} of {bits} bits)", (wide >> shift).astype(array.dtype)
         yield f"were divided by {factor}", saturated(np.trunc(wide / factor))
         yield f"were divided by {factor}, rounded", saturated(wide / factor)
         yield f"were multiplied by {factor}, saturated", saturated(wide * factor)
