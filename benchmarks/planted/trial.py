@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import replace
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,75 +30,69 @@ _EXACT = ("reference", "IEEE")  # what policy `exact` is for: equal to a kernel 
 FLOAT_NUMERICS = {"IEEE": (_FLAGS, Rounding.REFERENCE), "-ffast-math": (FAST_MATH, Rounding.REFERENCE)}
 
 
+@dataclass(frozen=True)
 class Trial:
     """One model with its samples, in all its numerics.
 
-    Args:
+    Attributes:
         folder: for the C-models.
         nodes: how many nodes get a fault of each kind.
         stages: how many of them are also judged beside a C-model on the host.
     """
 
-    def __init__(
-        self, model: BenchModel, folder: Path, samples: int, seed: int, nodes: int, stages: int = 1, kinds: int = 1000
-    ) -> None:
-        self._model = model
-        self._folder = folder
-        self._seed = seed
-        self._nodes = nodes
-        self._stages = stages
-        self._kinds = kinds
-        self._samples = samples
-        self._built: dict[str, InstrumentedModel] = {}
+    model: BenchModel
+    folder: Path
+    samples: int
+    seed: int
+    nodes: int
+    stages: int = 1
 
     def run(self) -> Iterator[Outcome]:
         """Plants everything, one fault after the other."""
-        chosen = FLOAT_NUMERICS if self._model.is_float else NUMERICS
-        tensor = self._c_model(_FLAGS).runner.model_info().inputs[0]
-        inputs = self._model.inputs(tensor, self._samples, self._seed)
-        court = Court(self._model.path, inputs)
-        try:
-            for numerics, (flags, rounding) in chosen.items():
-                c_model = self._c_model(flags)
+        built: dict[str, InstrumentedModel] = {}
+        with ExitStack() as opened:
+            for numerics, (flags, rounding) in (FLOAT_NUMERICS if self.model.is_float else NUMERICS).items():
+                if flags not in built:
+                    folder = self.folder / f"{self.model.name}-{len(built)}"
+                    built[flags] = InstrumentedModel(self.model.path, folder, flags)
+                    opened.callback(built[flags].close)
+                c_model = built[flags]
                 c_model.rounds(rounding)
-                yield from _Numerics(self, court, c_model, inputs, numerics).run()
-                court.forget()
-        finally:
-            court.close()
-            for c_model in self._built.values():
-                c_model.close()
-
-    def _c_model(self, flags: str) -> InstrumentedModel:
-        if flags not in self._built:
-            folder = self._folder / f"{self._model.name}-{len(self._built)}"
-            self._built[flags] = InstrumentedModel(self._model.path, folder, flags)
-        return self._built[flags]
+                yield from _Numerics(self, c_model, numerics).run()
 
 
 class _Numerics:
     """A model in one kind of numerics."""
 
-    def __init__(self, trial: Trial, court: Court, c_model: InstrumentedModel, inputs: Array, numerics: str) -> None:
-        self._trial, self._court, self._c_model, self._inputs = trial, court, c_model, inputs
-        self._model, self._numerics = trial._model, numerics
-        self._rng = np.random.default_rng([trial._seed, len(numerics)])
+    def __init__(self, trial: Trial, c_model: InstrumentedModel, numerics: str) -> None:
+        self._trial, self._c_model, self._model, self._numerics = trial, c_model, trial.model, numerics
+        tensor = c_model.runner.model_info().inputs[0]
+        self._inputs = self._model.inputs(tensor, trial.samples, trial.seed)
+        self._court = Court(self._model.path, self._inputs)
+        self._rng = np.random.default_rng([trial.seed, len(numerics)])
         self._clean = self._recorded(nullcontext())
-        with court.remembering():
-            court.judge(Recorded(self._clean))
 
     def run(self) -> Iterator[Outcome]:
-        for kind in KINDS[: self._trial._kinds]:
+        try:
+            with self._court.remembering():
+                self._court.judge(Recorded(self._clean))
+            yield from self._plant_all()
+            yield from self._spoil_inputs()
+            yield from self._declare_floats()
+        finally:
+            self._court.close()
+
+    def _plant_all(self) -> Iterator[Outcome]:
+        for kind in KINDS:
             planted = 0
             for node in self._rng.permutation(len(self._clean.nodes)):
                 context = kind(self._site(int(node)))
                 if context is None:
                     continue
-                yield from self._plant(kind.__name__, int(node), context, stage=planted < self._trial._stages)
+                yield from self._plant(kind.__name__, int(node), context, stage=planted < self._trial.stages)
                 planted += 1
-                if planted == self._trial._nodes:
+                if planted == self._trial.nodes:
                     break
-        yield from self._spoil_inputs()
-        yield from self._declare_floats()
 
     def _site(self, node: int) -> Site:
         info = self._clean.nodes[node].info
@@ -149,7 +143,7 @@ class _Numerics:
         """A layer that computes with floats where the model has integers."""
         if self._model.is_float:
             return
-        for node in self._rng.permutation(len(self._clean.nodes))[: self._trial._nodes]:
+        for node in self._rng.permutation(len(self._clean.nodes))[: self._trial.nodes]:
             profile = self._clean.nodes[node]
             tensor = profile.info.outputs[0]
             if tensor.quantization is None:
