@@ -7,6 +7,7 @@ nothing but pytest, collects nothing and opens nothing.
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,7 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     gate = config.stash.get(GATE, None)
     if gate is not None and gate.question.reference:
         with _usage_errors():
-            gate.judgement  # noqa: B018
+            _ = gate.judgement
         gate.close()
 
 
@@ -125,7 +126,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     if gate.judgement.verdict != "pass" or terminalreporter.verbosity > 0:
         terminalreporter.section("ai-runner")
-        for line in gate.lines(terminalreporter._tw.fullwidth):
+        for line in gate.lines(shutil.get_terminal_size((120, 24)).columns):
             terminalreporter.line(line)
 
 
