@@ -136,7 +136,20 @@ def _usage_errors() -> Iterator[None]:
     try:
         yield
     except AiRunnerError as error:
-        raise pytest.UsageError(f"ai-runner: {error.message}{f'; {error.hint}' if error.hint else ''}") from None
+        raise pytest.UsageError(_said(error)) from None
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turns an error of a runtime into that of a fixture, without a traceback through the library."""
+    try:
+        yield
+    except AiRunnerError as error:
+        pytest.fail(_said(error), pytrace=False)
+
+
+def _said(error: AiRunnerError) -> str:
+    return f"ai-runner: {error.message}{f'; {error.hint}' if error.hint else ''}"
 
 
 # -- for tests --------------------------------------------------------------------------------------------------------
@@ -183,19 +196,22 @@ def _is_ours(config: pytest.Config) -> bool:
 @pytest.fixture(scope="session")
 def ai_runner(request: pytest.FixtureRequest) -> AiRunner:
     """The first target, connected, for the whole session; skips without ``--ai-runner``."""
-    return _opened(request).target
+    with _failures():
+        return _opened(request).target
 
 
 @pytest.fixture(scope="session")
 def reference(request: pytest.FixtureRequest) -> AiRunner:
     """The reference, connected, for the whole session; skips without ``--ai-runner-reference``."""
-    return _asked(_opened(request)).reference
+    with _failures():
+        return _asked(_opened(request)).reference
 
 
 @pytest.fixture(scope="session")
 def validation(request: pytest.FixtureRequest) -> Validation:
     """What the targets compute compared with the reference, once a session; skips without ``--ai-runner-reference``."""
-    return _asked(_opened(request)).validation
+    with _failures():
+        return _asked(_opened(request)).validation
 
 
 def _opened(request: pytest.FixtureRequest) -> Gate:
