@@ -153,6 +153,8 @@ def open_archive(path: str | Path) -> Archive:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InvalidParamError(f"{path}: cannot open the bundle: {reason}", hint="check the path") from error
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise InvalidModelError(f"{path}: is no result bundle: neither a folder nor a file")
     return _Folder(place) if stat.S_ISDIR(mode) else _Zip(place)
 
 

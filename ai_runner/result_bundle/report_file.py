@@ -33,8 +33,9 @@ def read_report(path: str | Path) -> dict[str, Any]:
 
 
 def is_bundle(path: str | Path) -> bool:
-    """True for a folder and for a .zip; raises InvalidParamError where nothing can be read."""
-    return Path(path).is_dir() or _beginning(path, 2) == b"PK"
+    """True for a folder and for a .zip; a pipe is none, it can be read only once."""
+    place = Path(path)
+    return place.is_dir() or (place.is_file() and _beginning(path, 2) == b"PK")
 
 
 def _beginning(path: str | Path, most: int) -> bytes:

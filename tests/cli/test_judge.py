@@ -98,11 +98,11 @@ def test_an_error_of_the_run_is_told_again(ai_runner: Any, tmp_path: Path) -> No
 
 
 def test_a_reference_that_cannot_be_opened_leaves_no_bundle(ai_runner: Any, tmp_path: Path) -> None:
-    ended = ai_runner(
-        "validate", "-m", "fake:busy", "-d", "fake:same", "--bundle", tmp_path / "b", "--junit", tmp_path / "j"
-    )
+    files = ("--bundle", tmp_path / "b", "--junit", tmp_path / "j", "--json", tmp_path / "r.json")
+    ended = ai_runner("validate", "-m", "fake:busy", "-d", "fake:same", *files)
     assert ended.code == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["j"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["j", "r.json"]
+    assert read(tmp_path / "r.json")["policy"]["exit_code"] == 3
     assert "port COM3 is in use" in (tmp_path / "j").read_text()
 
 
