@@ -112,7 +112,7 @@ class Link:
             state = f", and {self.child.obituary()}{last_line(self.child)}"
             evidence |= self.child.evidence()
         return LinkTimeoutError(
-            f"{self.transport.describe()} did not answer {request.name} within {seconds:g} s{state}",
+            f"{self.transport.describe()} did not answer {request.name} within {round(seconds, 3):g} s{state}",
             hint="?timeout=SECONDS allows more, ?first_timeout=SECONDS for the first classification",
             evidence=evidence,
             retryable=True,

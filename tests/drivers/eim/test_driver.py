@@ -254,7 +254,7 @@ class TestSocketOfSomebodyElse:
             assert process.stdout is not None
             process.stdout.readline()
             yield path
-            process.kill()
+            process.terminate()  # killed, it would leave its shared memory
 
     def test_it_is_used_and_left(self, listening: Path) -> None:
         driver = create_driver(parse_descriptor(f"eim:{listening}"))
