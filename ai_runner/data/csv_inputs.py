@@ -29,7 +29,8 @@ _DELIMITERS = ",;\t"
 class CsvInputs(ArrayInputs):
     """Inputs from a CSV file, for a model with one input: a line holds the values of a sample in C order.
 
-    The first line is a header where a column of values holds no number in it. Values are real ones; they are quantized
+    The first line is a header where no column of values holds a number in it, or where a column is found by its name.
+    Values are real ones; they are quantized
     for an integer input. Every line is read and checked once, before anything runs.
     """
 
@@ -152,6 +153,7 @@ class _Columns:
         self._path = path
         self._names = [cell.strip() for cell in first]
         self.width = len(first)
+        self._by_name = False
         self.label = None if label is None else self._place(label)
         if columns is not None:
             self.values = self._places(columns)
@@ -159,13 +161,14 @@ class _Columns:
             if self.label is None:
                 named = [k for k, name in enumerate(self._names) if _means_labels(name)]
                 self.label = named[0] if len(named) == 1 else None
+                self._by_name |= self.label is not None
             self.values = [k for k in range(self.width) if k != self.label]
         if len(self.values) != size:
             raise InvalidParamError(
                 f"{path}: {len(self.values)} columns of values, the input takes {size} values",
                 hint="--columns A,B,3-10 chooses columns, --labels F.csv:COLUMN that of the labels",
             )
-        self.has_header = not all(_is_number(first[k]) for k in self.values)
+        self.has_header = self._by_name or not any(_is_number(first[k]) for k in self.values)
 
     def _places(self, text: str) -> list[int]:
         places: list[int] = []
@@ -178,10 +181,12 @@ class _Columns:
         return places
 
     def _place(self, text: str) -> int:
-        if text in self._names:
+        if text.isascii() and text.isdigit():
+            if len(text) < 9 and int(text) < self.width:
+                return int(text)
+        elif text in self._names:
+            self._by_name = True
             return self._names.index(text)
-        if text.isascii() and text.isdigit() and len(text) < 9 and int(text) < self.width:
-            return int(text)
         raise InvalidParamError(
             f"{self._path}: there is no column {text[:40]!r}",
             hint=f"there are {self.width}: by number from 0, or by their names in the first line",

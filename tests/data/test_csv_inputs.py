@@ -74,6 +74,7 @@ def test_real_labels_are_a_regression(text: Write, tensor: Any) -> None:
         ("a,b\n1,2\n3\n", "line 3 has 1 columns, the first has 2"),
         ("a,b\n1,2\n3,4,5\n", "line 3 has 3 columns"),
         ("1,2\n3,x\n", "line 2, column 1: 'x' is no number"),
+        ("1,x\n3,4\n", "line 1, column 1: 'x' is no number"),
         ("1,2\n3,\n", "line 2, column 1: '' is no number"),
         ("1,2\nNaN,3\n", "line 2, column 0: NaN is no finite float32"),
         ("1,2\ninf,3\n", "inf is no finite float32"),
@@ -156,3 +157,10 @@ def test_labels_of_other_inputs(tmp_path: Path, text: Write, tensor: Any) -> Non
 def test_large_integers_are_exact(text: Write, tensor: Any) -> None:
     source = CsvInputs(text("d.csv", "16777217,-2147483648\n"), [tensor("x", 2, dtype=np.int32)])
     assert source.chunk(0, 1)[0].tolist() == [[16777217, -2147483648]]
+
+
+def test_a_header_of_numbers(text: Write, tensor: Any) -> None:
+    path = text("d.csv", "0,1,label\n5,6,2\n7,8,1\n")
+    for columns in (None, "0-1", "0,1"):
+        source = CsvInputs(path, [tensor("x", 2)], None if columns is None else "label", columns)
+        assert source.chunk(0, source.samples)[0].tolist() == [[5, 6], [7, 8]]
