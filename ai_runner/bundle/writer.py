@@ -8,7 +8,8 @@ import os
 import secrets
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -81,7 +82,7 @@ class BundleWriter:
         for runtime in self._runtimes.values():
             runtime.abandon()
         shutil.rmtree(self._folder, ignore_errors=True)
-        if isinstance(error, OSError) and not isinstance(error, AiRunnerError):
+        if isinstance(error, _Unwritten):
             raise HwIOError(
                 f"{self.path}: cannot be written: {error.strerror or error}", hint="is the disk full?"
             ) from error
@@ -89,10 +90,11 @@ class BundleWriter:
     def ran(self, place: int | None, inputs: Sequence[Array], result: RunResult) -> None:
         """Writes outputs, times and digests of some samples; see `Recorder.ran`."""
         where = None if place is None else self._position(place)
-        if where not in self._runtimes:
-            name = "reference" if where is None else f"target-{where}"
-            self._runtimes[where] = _RuntimeWriter(self._folder / name, where)
-        self._runtimes[where].write(inputs, result)
+        with _writing():
+            if where not in self._runtimes:
+                name = "reference" if where is None else f"target-{where}"
+                self._runtimes[where] = _RuntimeWriter(self._folder / name, where)
+            self._runtimes[where].write(inputs, result)
 
     def differed(self, place: int, errors: npt.NDArray[np.float64]) -> None:
         """Keeps the tensors of the worst samples; see `Recorder.differed`."""
@@ -101,7 +103,8 @@ class BundleWriter:
             self._worst[where] = WorstSamples(self._folder / "worst" / f"target-{where}")
         reference, target = self._runtimes[None].last, self._runtimes[where].last
         if reference is not None and target is not None:
-            self._worst[where].update(errors, reference, target)
+            with _writing():
+                self._worst[where].update(errors, reference, target)
 
     def _position(self, place: int) -> int:
         return self.places[place] if self.places else place
@@ -116,6 +119,12 @@ class BundleWriter:
             reference, targets: what was run, targets by their position in the report.
             policy: the file that it was judged by; empty without one.
         """
+        with _writing():
+            self._finish(report, reference, targets, policy)
+
+    def _finish(
+        self, report: Mapping[str, Any], reference: ModelInfo, targets: Mapping[int, ModelInfo], policy: bytes
+    ) -> None:
         infos: dict[int | None, ModelInfo] = {None: reference, **dict(targets.items())}
         runtimes = []
         for where, runtime in sorted(self._runtimes.items(), key=lambda item: -1 if item[0] is None else item[0]):
@@ -206,7 +215,20 @@ class _RuntimeWriter:
 
     def abandon(self) -> None:
         for writer in (self._digests, self._durations, *self._outputs):
-            writer.abandon()
+            with suppress(OSError):  # what is still in its buffer is not wanted any more
+                writer.abandon()
+
+
+class _Unwritten(OSError):
+    """What the disk said: told from every other OSError, such as that of a pipe which nobody reads any more."""
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _Unwritten(error.errno, error.strerror or str(error)) from error
 
 
 def _listed(path: Path, root: Path) -> dict[str, Any]:

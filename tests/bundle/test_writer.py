@@ -79,6 +79,12 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_pipe_that_nobody_reads_is_not_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPipeError), BundleWriter(tmp_path / "b"):
+        raise BrokenPipeError
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_old_bundle_stays_where_the_new_one_fails(tmp_path: Path) -> None:
     write(tmp_path / "b.zip", [np.ones((3, 4), np.float32)])
     before = (tmp_path / "b.zip").read_bytes()
