@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ai_runner.errors import InvalidParamError
+from ai_runner.data.spool import no_room
+from ai_runner.errors import AiRunnerError, InvalidParamError
 
 Array = npt.NDArray[Any]
 
-MAX_NPZ_BYTES = 4 << 30  # of all members that are loaded; a .npy file of any size is mapped, not loaded
+MAX_NPZ_BYTES = 4 << 30  # of all members; a .npy file of any size is mapped where it is
+LOADED_BYTES = 16 << 20  # larger members of an archive go to a temporary file, which is mapped
 BOMB_BYTES = 64 << 20  # an array of this size that was packed
 BOMB_RATIO = 200  # so many times smaller is no data
+_BLOCK = 1 << 20
 
 
 def load_arrays(path: str | Path, *, text: bool = False) -> dict[str, Array]:
-    """The arrays of a .npz file by name, loaded; or that of a .npy file under ``''``, mapped read-only.
+    """The arrays of a .npz file by name, large ones mapped; or that of a .npy file under ``''``, mapped read-only.
 
     Nothing is unpickled, and no more is loaded than the file says it holds. With `text`, arrays of strings too.
 
     Raises:
         InvalidParamError: no such file, not such a file, damaged, too large, or arrays of objects.
+        HwIOError: the folder for temporary files is full.
     """
     path = Path(path)
     if not path.is_file():
@@ -39,7 +45,7 @@ def load_arrays(path: str | Path, *, text: bool = False) -> dict[str, Array]:
             return {"": _map_npy(path, kinds)}
         if magic[:2] == b"PK":
             return _load_npz(path, kinds)
-    except InvalidParamError:
+    except AiRunnerError:
         raise
     except Exception as error:  # numpy, zipfile and zlib raise a dozen types on damaged files
         raise InvalidParamError(
@@ -79,11 +85,31 @@ def _load_npz(path: Path, kinds: str) -> dict[str, Array]:
             if total > MAX_NPZ_BYTES:
                 raise InvalidParamError(
                     f"{path}: more than {MAX_NPZ_BYTES >> 30} GiB of arrays",
-                    hint="save the input as .npy: it is mapped, not loaded",
+                    hint="save the input as .npy: it is mapped where it is",
                 )
             with archive.open(member) as file:
-                arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
+                name = member.filename.removesuffix(".npy")
+                if size > LOADED_BYTES:
+                    arrays[name] = _unpacked(file, where, kinds)
+                else:
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
     return arrays
+
+
+def _unpacked(file: IO[bytes], where: str, kinds: str) -> Array:
+    """The array of a member, in a temporary file that vanishes with it."""
+    shape, is_fortran, dtype = _header(file, where, kinds)
+    size = prod(shape) * dtype.itemsize
+    try:
+        with tempfile.TemporaryFile(prefix="ai-runner-") as unpacked:
+            shutil.copyfileobj(file, unpacked, _BLOCK)
+            if unpacked.tell() != size:
+                raise InvalidParamError(f"{where}: {unpacked.tell()} bytes of data, its header announces {size}")
+            unpacked.flush()
+            array: Array = np.memmap(unpacked, dtype, "r", shape=shape, order="F" if is_fortran else "C")
+    except OSError as error:
+        raise no_room(error) from error
+    return array
 
 
 def _header(file: Any, where: str, kinds: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

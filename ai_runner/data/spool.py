@@ -32,7 +32,7 @@ class Spool:
                 for _ in range(inputs)
             ]
         except OSError as error:
-            raise _failed(error) from error
+            raise no_room(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +58,7 @@ class Spool:
             for array, file in zip(sample, self._files, strict=True):
                 file.write(np.ascontiguousarray(array).tobytes())
         except OSError as error:
-            raise _failed(error) from error
+            raise no_room(error) from error
         self._count += 1
 
     def arrays(self) -> list[Array]:
@@ -73,11 +73,12 @@ class Spool:
             file.flush()
             mapped: Array = np.memmap(file, dtype, "r", shape=whole)
         except OSError as error:
-            raise _failed(error) from error
+            raise no_room(error) from error
         return mapped
 
 
-def _failed(error: OSError) -> HwIOError:
+def no_room(error: OSError) -> HwIOError:
+    """What to say when the folder for temporary files does not take any more."""
     return HwIOError(
         f"{tempfile.gettempdir()}: samples cannot be kept: {error.strerror or error}",
         hint="the variable TMPDIR names a folder with more room",

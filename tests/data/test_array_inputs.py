@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -398,3 +399,35 @@ def test_an_archive_that_is_packed_too_well_is_a_bomb(tmp_path: Path, monkeypatc
         load_arrays(path)
     np.savez(path, a=np.zeros(1 << 20, np.float32))
     assert load_arrays(path)["a"].shape == (1 << 20,)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_memory_does_not_grow_with_an_archive(tmp_path: Path, save: Any) -> None:
+    peaks = []
+    for samples in (3000, 30_000):
+        values = np.random.default_rng(1).integers(-9, 9, (samples, 2000), dtype=np.int8)
+        save(tmp_path / "d.npz", x=values)
+        tracemalloc.start()
+        source = FileInputs(tmp_path / "d.npz", [tensor("x", 2000, dtype=np.int8, scale=0.5)])
+        for start in range(0, samples, 100):
+            source.chunk(start, start + 100)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        np.testing.assert_array_equal(source.chunk(samples - 9, samples)[0], values[-9:])
+    assert peaks[1] < array_file.LOADED_BYTES
+
+
+def test_a_large_array_in_fortran_order_and_a_damaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_file, "LOADED_BYTES", 100)
+    values = np.asfortranarray(np.arange(600, dtype=">i2").reshape(20, 30))
+    np.savez(tmp_path / "d.npz", a=values)
+    np.testing.assert_array_equal(load_arrays(tmp_path / "d.npz")["a"], values)
+    content = bytearray((tmp_path / "d.npz").read_bytes())
+    content[600] ^= 1
+    (tmp_path / "d.npz").write_bytes(content)
+    with pytest.raises(InvalidParamError, match=r"d.npz: cannot be read: Bad CRC-32"):
+        load_arrays(tmp_path / "d.npz")
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.writestr("a.npy", header("(40,)") + bytes(170))
+    with pytest.raises(InvalidParamError, match="170 bytes of data, its header announces 160"):
+        load_arrays(tmp_path / "d.npz")
