@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ai_runner.errors import InvalidParamError
+from ai_runner.firmware import build_firmware, start_firmware
 from ai_runner.pytest_plugin.gate import Gate
 from ai_runner.pytest_plugin.options import Question
 
@@ -241,8 +242,19 @@ def test_several_targets_and_one_that_does_not_answer(
 def test_a_recorded_board(session: Run, digits_int8: Path, repository: Path, pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(ai_runner): assert ai_runner.model_info().n_nodes == 7")
     cassette = repository / "examples" / "data" / "digits_board.cassette"
-    told = ("--ai-runner", f"-dreplay:{cassette}", f"--ai-runner-reference={digits_int8}", "--ai-runner-random=3")
+    told = ("--ai-runner", "-d", f"replay:{cassette}", f"--ai-runner-reference={digits_int8}", "--ai-runner-random=3")
     session(*told, "--ai-runner-per-layer").assert_outcomes(passed=1 + 9)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the firmware of the host needs a pseudo-terminal")
+def test_rules_and_tests_share_one_session_with_a_board(
+    pytester: pytest.Pytester, session: Run, question: tuple[str, ...], digits_int8: Path, compiler: str
+) -> None:
+    build_firmware({"digits": digits_int8}, pytester.path / "firmware", cflags="-O0")
+    pytester.makepyfile(FIXTURES)
+    with start_firmware(pytester.path / "firmware") as firmware:
+        session(*question, "-d", f"{firmware.descriptor}?record=board.cassette").assert_outcomes(passed=12)
+    session(*question, "-d", "replay:board.cassette").assert_outcomes(passed=12)
 
 
 def test_without_a_reference_there_are_fixtures_only(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -121,21 +121,14 @@ def question_of(config: pytest.Config) -> Question | None:
 
 
 def with_long_names(args: Sequence[str]) -> list[str]:
-    """The command line with ``-d DESC`` and ``-dDESC`` spelled out, where ``--ai-runner`` is in it."""
-    return list(_long(iter(args))) if ON in args else list(args)
+    """The command line with ``-d`` spelled out, where ``--ai-runner`` is in it.
 
-
-def _long(args: Iterator[str]) -> Iterator[str]:
-    for word in args:
-        if word == "--":
-            yield word
-            yield from args
-        elif word == "-d":
-            yield DESC
-        elif word.startswith("-d"):
-            yield from (DESC, word[2:])
-        else:
-            yield word
+    ``-dDESC`` in one word is none of it: pytest has taken that apart, as flags, before any plugin is asked.
+    """
+    options = list(args)[: args.index("--")] if "--" in args else list(args)
+    if ON not in options:
+        return list(args)
+    return [DESC if word == "-d" else word for word in options] + list(args)[len(options) :]
 
 
 def _positive(text: str) -> int:
