@@ -6,7 +6,7 @@ The firmware is a process behind a pseudo-terminal, built for each kind of packe
 recorded: what the host writes, turn by turn, and how many bytes come back. The bare loop writes and awaits the same
 against a second process of the same firmware and looks at nothing. So a ratio holds everything that the driver adds,
 from array to result. One model takes a large tensor and gives four bytes, the other the reverse, and neither computes.
-The 0.1 ms that an invoke costs whatever its size is in the ratio, too: tensors have 256 KiB, for the packets to be what
+The 0.1 ms that an invoke costs whatever its size is in the ratio, too: tensors have 512 KiB, for the packets to be what
 is measured, and 16 KiB in 32-byte packets to the device, each of which it has to ask for.
 
 Other load hits both alike, a round long; a round is short, and what counts is the median of the ratios of the rounds.
@@ -43,7 +43,7 @@ LIMITS = {"takes": 0.7, "gives": 0.8}
 LARGE_LIMIT = 0.8
 DIRECTIONS = {"takes": "to device", "gives": "to host"}
 SMALL = 32  # bytes of a packet
-SLOW_SHARE = 16  # of the tensor goes to the device where every 32 bytes wait for it
+SLOW_SHARE = 32  # of the tensor goes to the device where every 32 bytes wait for it
 INVOKES_LIMIT = 2500  # a second
 BATCH = 20
 ROUND_S = 0.003
@@ -161,7 +161,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", type=Path)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one comparison (default: %(default)s)")
-    parser.add_argument("--bytes", type=int, default=1 << 18, help="of the large tensors (default: %(default)s)")
+    parser.add_argument("--bytes", type=int, default=1 << 19, help="of the large tensors (default: %(default)s)")
     arguments = parser.parse_args()
     print("packets                         driver         bare loop    ratio    limit")
     with tempfile.TemporaryDirectory() as scratch:

@@ -111,21 +111,21 @@ class Link:
             self._write(packet)
             connection.prepare_packet()
             data = self._read()
-        connection.receive_data(data)
-        if connection.receiving:
+        if connection.receive_data(data):
             self._listen_on()
 
     def _listen_on(self) -> None:
         """Takes more of a message of several packets. Time counts here: the device sends while this runs."""
-        connection, transport, taken = self.connection, self.transport, 0
-        deadline = transport.deadline(self._patience)
-        while taken < _AT_ONCE and connection.receiving:
-            data = transport.read(_READ_SIZE, deadline)
+        receive_data, read, taken = self.connection.receive_data, self.transport.read, 0
+        deadline = self.transport.deadline(self._patience)
+        while taken < _AT_ONCE:
+            data = read(_READ_SIZE, deadline)
             if not data:
                 data = self._read()  # that the deadline has passed while bytes were coming says nothing
             elif self._trace:
                 _log.debug("< %s", data.hex(" "))
-            connection.receive_data(data)
+            if not receive_data(data):
+                break
             taken += len(data)
 
     @property

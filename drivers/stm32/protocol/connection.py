@@ -47,6 +47,7 @@ _LOG, _LAST_LOG, _ACK_ERROR = Heard.LOG, Heard.LAST_LOG, Heard.ACK_ERROR
 _CARRIES_TENSORS = frozenset({State.RUNNING, State.NODE_OPEN, State.OUTPUTS, State.READING, State.TESTING})
 # What a v2 message tells besides its tensor, and an earlier message of the node or run has told before.
 _REPEATED = frozenset({(State.NODE_OPEN, Heard.NODE), (State.OUTPUTS, Heard.REPORT)})
+_FAILED = State.FAILED
 _AT_REST = frozenset({State.UNSYNCED, State.READY, State.FAILED})
 
 
@@ -121,11 +122,6 @@ class Connection:
         return bool(self._writers)
 
     @property
-    def receiving(self) -> bool:
-        """True in the middle of a message of several packets: `next_event` would want more data."""
-        return self._reader.unfinished
-
-    @property
     def held(self) -> int:
         """Bytes received of a message that is not whole yet."""
         return self._reader.held
@@ -157,10 +153,13 @@ class Connection:
             self._set_packet_size(PACKET_SIZE)
         return self.data_to_send()
 
-    def receive_data(self, data: bytes) -> None:
-        """Stores what was read; `next_event` looks at it."""
-        if self.state is not State.FAILED:
-            self._reader.feed(data)
+    def receive_data(self, data: bytes) -> bool:
+        """Stores what was read; `next_event` looks at it.
+
+        Returns:
+            True in the middle of a message of several packets: `next_event` would want more data.
+        """
+        return self.state is not _FAILED and self._reader.feed(data)
 
     def requested_packet(self, data: bytes) -> bytes:
         """The bytes to write when `data`, all that was read, is one sync byte that asks for the next packet.

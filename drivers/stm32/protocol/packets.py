@@ -132,28 +132,29 @@ class PacketReader:
         self._step = self._header_bytes + size
         self._full = size.to_bytes(self._header_bytes, "big")
 
-    def feed(self, data: bytes) -> None:
-        """Stores received bytes."""
-        end = self._end + len(data)
+    def feed(self, data: bytes) -> bool:
+        """Stores received bytes.
+
+        Returns:
+            True when `next_message` has seen the begin of a message, and the last packet since does not end it.
+        """
+        begin = self._end
+        end = begin + len(data)
         if end > len(self._received):
             self._make_room(len(data))
-            end = self._end + len(data)
-        self._received[self._end : end] = data
+            begin, end = self._end, self._end + len(data)
+        self._received[begin:end] = data
         self._end = end
+        start = self._looked_at
+        if start == self._begin:
+            return False
+        packets = (end - start) // self._step
+        return not packets or self._received.startswith(self._full, start + (packets - 1) * self._step)
 
     @property
     def held(self) -> int:
         """Bytes held, of packets and of a message that is not whole yet; without the headers of its full packets."""
         return self._end - self._begin - (self._looked_at - self._begin) // self._step * self._header_bytes
-
-    @property
-    def unfinished(self) -> bool:
-        """True when `next_message` has seen the begin of a message, and the last packet since does not end it."""
-        start = self._looked_at
-        if start == self._begin:
-            return False
-        packets = (self._end - start) // self._step
-        return not packets or self._received.startswith(self._full, start + (packets - 1) * self._step)
 
     def clear(self) -> None:
         """Forgets everything held."""
