@@ -3,9 +3,10 @@
     python benchmarks/eim_driver.py [--rounds N] [--compute MICROSECONDS]
 
 Measured on `eim_stand_in.c`, once answering at once and once computing for as long as a small keyword model does
-(1 ms): `extension(cmd="classify")` and `invoke` with one sample of 16000 features, by shared memory and as JSON,
-against the 30 lines of `BareClient`. In each round each of the three is asked twice in random order, and the second
-time counts, so that it follows a request of its own kind; each has an engine of its own. Then 30 starts: from the
+(1 ms): the driver's `extension(cmd="classify")` and `invoke`, `ImpulseRunner.classify`, `AiRunner.run` and
+`AiRunner.invoke` with one sample of 16000 features, by shared memory and as JSON, against the 30 lines of `BareClient`.
+In each round each is asked twice in random order, and the second time counts, so that it follows a request of its own
+kind; each kind of connection has an engine of its own. Then 30 starts: from the
 constructor to the end of the first hello, and from the moment at which the engine listens to its end. Exit code 1 where
 a limit is passed: 1.05 x on the engine that computes, 30 us over the bare client on the other, 15 ms, 2 ms.
 """
@@ -28,9 +29,11 @@ from typing import Any
 
 import numpy as np
 
+from ai_runner import AiRunner
 from ai_runner.deadline import Deadline
 from ai_runner.descriptor import parse_descriptor
 from ai_runner.driver import Driver
+from ai_runner.edge_impulse import ImpulseRunner
 from ai_runner.registry import create_driver
 
 FEATURES = 16000
@@ -87,7 +90,10 @@ def opened(engine: Path, shm: bool) -> Driver:
 
 def round_trips(engine: Path, folder: Path, shm: bool, rounds: int) -> dict[str, list[float]]:
     """us of each client in each round."""
+    way = "always" if shm else "never"
     bare, by_command, by_batch = BareClient(engine, folder, shm), opened(engine, shm), opened(engine, shm)
+    harness, impulse = AiRunner.open(f"eim:{engine}?shm={way}"), ImpulseRunner(engine, shm=way)
+    impulse.init()
     name = by_batch.names()[0]
     # Fractional values, as most features are; JSON has all their digits.
     features = np.random.default_rng(0).standard_normal(FEATURES).astype(np.float32)
@@ -96,6 +102,9 @@ def round_trips(engine: Path, folder: Path, shm: bool, rounds: int) -> dict[str,
         "bare": lambda: bare.classify(features),
         "extension": lambda: by_command.extension(None, cmd="classify", features=features),
         "invoke": lambda: by_batch.invoke(name, [batch]),
+        "ImpulseRunner.classify": lambda: impulse.classify(features),
+        "AiRunner.run": lambda: harness.run(batch),
+        "AiRunner.invoke": lambda: harness.invoke(batch),
     }
     times: dict[str, list[float]] = {client: [] for client in clients}
     for _ in range(rounds):
@@ -105,8 +114,9 @@ def round_trips(engine: Path, folder: Path, shm: bool, rounds: int) -> dict[str,
             clients[client]()
             times[client].append((time.perf_counter() - begin) * 1e6)
     bare.close()
-    by_command.close()
-    by_batch.close()
+    impulse.stop()
+    for connection in (by_command, by_batch, harness):
+        connection.close()
     return times
 
 
@@ -132,17 +142,17 @@ def starts(engine: Path, folder: Path, count: int = 30) -> tuple[float, float]:
 
 
 def report(title: str, times: dict[str, list[float]], judge: Callable[[float, float], bool], limit: str) -> bool:
-    """Prints a line for each client; True when both kept the limit."""
+    """Prints a line for each client; True when all kept the limit."""
     base = statistics.median(times["bare"])
     print(f"{title}: bare client {base:.0f} us")
     kept = True
-    for client in ("extension", "invoke"):
+    for client in [client for client in times if client != "bare"]:
         # Of what a round shows, not of two medians: the machine is not equally busy in every round.
         over = statistics.median(a - b for a, b in zip(times[client], times["bare"], strict=True))
         ratio = statistics.median(a / b for a, b in zip(times[client], times["bare"], strict=True))
         fine = judge(over, ratio)
         kept = kept and fine
-        print(f"  {client:<10} {over:+7.1f} us  {ratio:.3f} x  {'' if fine else f'more than {limit}'}")
+        print(f"  {client:<22} {over:+7.1f} us  {ratio:.3f} x  {'' if fine else f'more than {limit}'}")
     return kept
 
 
