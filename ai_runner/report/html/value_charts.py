@@ -10,6 +10,7 @@ from ai_runner.report.html.scale import logarithmic_counts, plain_numbers
 
 Tensor = Mapping[str, Any]
 
+_HEIGHT = 250.0  # of both, which stand side by side
 _FLOOR = 0.5  # of the logarithmic counts: a single value is still a bar
 _MANY = 40  # LSB: beyond, bars are too thin for gaps between them
 _REACH = 256  # errors beyond stand in the outermost bins of a report
@@ -20,7 +21,7 @@ def histogram_drawing(tensor: Tensor, what: str) -> Drawing | None:
     counts = {int(error): int(count) for error, count in tensor["error_histogram"].items()}
     if not counts:
         return None
-    chart = Chart(200, (44, 10, 10, 34))
+    chart = Chart(_HEIGHT, (52, 14, 10, 36))
     axes = chart.axes
     reach = max(3, *(abs(error) for error in counts))
     for colour, which in ((SERIES, {0}), (ACCENT, set(counts) - {0})):
@@ -48,7 +49,7 @@ def scatter_drawing(tensor: Tensor, what: str) -> Drawing | None:
     sample = tensor["scatter"]
     if not sample or not sample["fair"]:
         return None
-    chart = Chart(270, (52, 14, 10, 36))
+    chart = Chart(_HEIGHT, (52, 14, 10, 36))
     axes = chart.axes
     points = [*sample["fair"], *sample["worst"]]
     low, high = min(map(min, points)), max(map(max, points))

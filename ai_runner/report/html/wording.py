@@ -39,7 +39,16 @@ def headline(report: Report) -> str:
     if len(broken) == len(failing):
         return f"{_of(len(failing), count)} could not be judged to the end."
     does = "does" if len(failing) == 1 else "do"
-    return f"{_of(len(failing), count)} {does} not compute what the reference computes."
+    what = "compute what the reference computes" if _computes_otherwise(report) else "meet the policy"
+    return f"{_of(len(failing), count)} {does} not {what}."
+
+
+def _computes_otherwise(report: Report) -> bool:
+    """Whether a target fails by what it computes, and not by other rules of a policy alone: time, memory, accuracy."""
+    policy = report["policy"]
+    if not policy or not policy["rules"]:
+        return True
+    return any(rule["rule"] in _HELD_TO and rule["status"] == "fail" for rule in policy["rules"])
 
 
 def _of(some: int, count: int) -> str:

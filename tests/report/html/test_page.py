@@ -112,7 +112,25 @@ def test_a_policy_decides_and_its_rules_are_listed(report: Callable[..., Report]
     text = text_of(elements(html_page({**made, "policy": {**policy, "rules": [rule, holds]}})))
     assert text.index("REFUSED") < text.index("Policy release")
     assert "1 of 2 rules speak against it" in text
-    assert "refused 1 target max_ms 3.5 2 clock" in text
+    assert "target refused 1 max_ms 3.5 2 clock" in text
+
+
+def test_a_target_that_is_too_slow_is_not_said_to_compute_wrongly(report: Callable[..., Report], elements: Any) -> None:
+    made = report(1)
+    slow = {
+        "target": 0,
+        "subject": "target",
+        "rule": "max_ms",
+        "status": "fail",
+        "value": 3,
+        "limit": 2,
+        "reason": "slow",
+    }
+    policy = {"name": "", "sha256": "ab" * 32, "base": "exact", "verdict": "fail", "exit_code": 1, "rules": [slow]}
+    made["targets"][0] |= {"first_divergence": None, "reasons": ["slow"]}
+    assert "FAIL The target does not meet the policy. " in text_of(elements(html_page({**made, "policy": policy})))
+    policy["rules"] = [slow, {**slow, "rule": "exact"}]
+    assert "The target does not compute what the ref" in text_of(elements(html_page({**made, "policy": policy})))
 
 
 def test_the_page_needs_nothing_else(page: str, elements: Any) -> None:
