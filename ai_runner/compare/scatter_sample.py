@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.metrics import BLOCK, blocks
 from ai_runner.compare.reservoir import Reservoir
 
 Array = npt.NDArray[Any]
@@ -38,29 +39,38 @@ class ScatterSampler:
     def __init__(self) -> None:
         self._fair = Reservoir(FAIR, 2)
         self._worst = np.empty((0, 2))
+        self._edge = 0.0  # what an error has to exceed to be among the worst
 
     def update(self, reference: Array, target: Array) -> None:
         """Adds samples: the real values of both sides, of one size."""
         mine, theirs = reference.reshape(-1), target.reshape(-1)
+        for block in blocks(mine.size, BLOCK):
+            self._update_block(mine[block], theirs[block])
+
+    def _update_block(self, mine: Array, theirs: Array) -> None:
         finite = np.isfinite(mine) & np.isfinite(theirs)
         if not finite.all():
             mine, theirs = mine[finite], theirs[finite]
         if not mine.size:
             return
         self._fair.update(mine, theirs)
-        unequal = np.flatnonzero(mine != theirs)
-        if unequal.size:
-            self._keep_worst(mine[unequal].astype(np.float64), theirs[unequal].astype(np.float64))
+        with np.errstate(over="ignore"):
+            error = np.abs(np.subtract(mine, theirs, dtype=np.float64))
+        # Of equal errors the first stay, here as in the stable sort: which ones must not depend on the chunks.
+        larger = np.flatnonzero(error > self._edge)
+        if larger.size > WORST:
+            edge = np.partition(error[larger], larger.size - WORST)[larger.size - WORST]
+            larger = larger[error[larger] >= edge]
+        if larger.size:
+            pairs = np.stack([mine[larger], theirs[larger]], axis=1).astype(np.float64)
+            self._keep_worst(np.concatenate([self._worst, pairs]))
 
-    def _keep_worst(self, mine: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64]) -> None:
-        if mine.size > WORST:
-            # Ties at the edge stay for the stable sort: which of them remain must not depend on the chunks.
-            error = np.abs(mine - theirs)
-            edge = np.partition(error, mine.size - WORST)[mine.size - WORST]
-            mine, theirs = mine[error >= edge], theirs[error >= edge]
-        pairs = np.concatenate([self._worst, np.stack([mine, theirs], axis=1)])
-        order = np.argsort(-np.abs(pairs[:, 0] - pairs[:, 1]), kind="stable")
-        self._worst = pairs[order[:WORST]]
+    def _keep_worst(self, pairs: npt.NDArray[np.float64]) -> None:
+        with np.errstate(over="ignore"):
+            errors = np.abs(pairs[:, 0] - pairs[:, 1])
+        order = np.argsort(-errors, kind="stable")[:WORST]
+        self._worst = pairs[order]
+        self._edge = float(errors[order[-1]]) if len(order) == WORST else 0.0
 
     def result(self) -> ScatterSample:
         """What was kept so far."""

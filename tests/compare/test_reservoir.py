@@ -75,6 +75,12 @@ def test_what_is_no_number_is_left_out_of_a_scatter_sample() -> None:
     assert sampler.result().count == 1
 
 
+def test_an_error_beyond_all_numbers_is_the_largest() -> None:
+    sampler = ScatterSampler()
+    sampler.update(np.array([0.0, 1e308, 3.0]), np.array([1.0, -1e308, 3.0]))
+    assert sampler.result().worst == ((1e308, -1e308), (0.0, 1.0))
+
+
 def test_latencies_keep_their_extremes() -> None:
     sampler = LatencySampler()
     assert sampler.result() is None
