@@ -6,6 +6,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from ai_runner.errors import InvalidParamError
 from ai_runner.firmware import build_firmware, start_firmware
+from ai_runner.policy.judgement import Judgement
 from ai_runner.pytest_plugin.gate import Gate
 from ai_runner.pytest_plugin.options import Question
 
@@ -224,6 +226,24 @@ def test_a_baseline_is_read(
     session(*question, target, *told).assert_outcomes(passed=10)
 
 
+def judged(question: Question) -> Judgement:
+    """What comes of a question, asked without a session of pytest."""
+    with closing(Gate(question)) as gate:
+        return gate.judgement
+
+
+def test_a_baseline_without_a_policy_is_one_rule(digits_int8: Path, tmp_path: Path) -> None:
+    one, other = f"tflite:{digits_int8}?kernels=reference", f"tflite:{digits_int8}?kernels=xnnpack"
+    question = Question(targets=(one,), reference=one, json=str(tmp_path / "one.json"))
+    assert judged(question).verdict == "pass"
+    both = judged(replace(question, targets=(one, other), json=str(tmp_path / "both.json"), baseline=question.json))
+    assert both.results[-1].name == "baseline::not-worse"
+    assert both.verdict == "pass"
+    lost = judged(replace(question, json="", baseline=str(tmp_path / "both.json")))
+    assert lost.verdict == "fail"
+    assert "kernels=xnnpack: target was there, now is gone" in lost.results[-1].reason
+
+
 def test_several_targets_and_one_that_does_not_answer(
     pytester: pytest.Pytester, session: Run, question: tuple[str, ...], digits_descriptors: dict[str, str]
 ) -> None:
@@ -294,11 +314,9 @@ def test_what_cannot_be_asked_is_an_error_of_usage(session: Run, arguments: str,
 )
 def test_a_mistake_in_a_question_is_said_in_one_line(digits_int8: Path, wrong: dict[str, Any]) -> None:
     question = Question(targets=(f"tflite:{digits_int8}",), reference=f"tflite:{digits_int8}")
-    gate = Gate(replace(question, **wrong))
     with pytest.raises(InvalidParamError, match=r"none|nonsense") as raised:
-        _ = gate.judgement
+        judged(replace(question, **wrong))
     assert "\n" not in raised.value.message
-    gate.close()
 
 
 def test_a_runtime_is_connected_to_once(digits_int8: Path) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ai_runner.compare.verdict import TargetResult, Validation
     from ai_runner.data import Source
     from ai_runner.model import ModelInfo
-    from ai_runner.policy.judgement import Judgement
+    from ai_runner.policy.judgement import Judgement, RuleResult
     from ai_runner.policy.policy import Policy
     from ai_runner.pytest_plugin.options import Question
 
@@ -187,6 +187,9 @@ class Gate:
         policy = self.policy  # mistakes in files show before a board runs for minutes
         baseline = read_report(self.question.baseline) if self.question.baseline else None
         judgement = judge(self.report, policy, baseline)
+        if baseline is not None and not policy.sha256:  # no rule of a file compares with it
+            not_worse = _not_worse(baseline, with_judgement(self.report, judgement))
+            judgement = replace(judgement, results=(*judgement.results, not_worse))
         if written:
             write_report(with_judgement(self.report, judgement), written)
         return judgement
@@ -206,6 +209,17 @@ class Gate:
         judged = [replace(x, reasons=judgement.reasons(place)) for place, x in enumerate(found.targets)]
         lines = validation_lines(replace(found, targets=tuple(judged)), width)
         return [*lines, "", *policy_lines(with_judgement(self.report, judgement))] if self.policy.sha256 else lines
+
+
+def _not_worse(old: Mapping[str, Any], new: Mapping[str, Any]) -> RuleResult:
+    """The one rule of a baseline without a policy file: that nothing which a verdict stands on has become worse."""
+    from ai_runner.policy.changes import changes
+    from ai_runner.policy.judgement import RuleResult, Status
+
+    worse = [change for change in changes(old, new) if change.worse]
+    reason = "; ".join(f"{x.target or 'all'}: {x.what} {x.old or 'none'}, now {x.new or 'none'}" for x in worse)
+    status = Status.FAIL if worse else Status.PASS
+    return RuleResult(None, "baseline", "not-worse", status, len(worse), 0, reason)
 
 
 def _labels(source: Source, info: ModelInfo) -> npt.NDArray[Any] | None:
