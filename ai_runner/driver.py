@@ -141,6 +141,10 @@ class Driver(ABC):
         """
         return None
 
+    def least_seconds(self, name: str, samples: int) -> float | None:
+        """How long the tensors of so many samples are under way at least, s; None where no line has a rate."""
+        return None
+
     def extension(self, name: str | None, **command: Any) -> Any:
         """A command beyond inference; False when there is none."""
         return False

@@ -311,6 +311,10 @@ class AiRunner(_EnumNames):
         """Runs one node again on recorded tensors; see `Driver.rerun`. Raises as `model_info` does."""
         return self._connected().rerun(self.model_info(name).name, node, recorded)
 
+    def least_seconds(self, samples: int, name: str | int | None = None) -> float | None:
+        """How long a run takes at least; see `Driver.least_seconds`. Raises as `model_info` does."""
+        return self._connected().least_seconds(self.model_info(name).name, samples)
+
     def generate_rnd_inputs(
         self,
         name: str | int | AiRunnerSession | None = None,

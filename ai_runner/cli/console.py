@@ -17,7 +17,10 @@ from ai_runner.errors import AiRunnerError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from ai_runner.runner import AiRunner
+
 _PATIENCE = 1.0  # s before a bar appears
+_LONG_RUN = 5.0  # s
 
 
 def add_verbosity(
@@ -74,6 +77,13 @@ def logging_to_stderr(debug: bool, verbose: int) -> Iterator[None]:
             logger.removeHandler(handler)
             logger.setLevel(old_level)
             logger.propagate = old_propagate
+
+
+def foretell(runner: AiRunner, samples: int) -> None:
+    """Says how long a long run takes at least, before it starts."""
+    seconds = runner.least_seconds(samples)
+    if seconds is not None and seconds > _LONG_RUN:
+        _say("info", f"{runner.descriptor}: {samples} samples take {seconds:.0f} s or more on the line")
 
 
 class ProgressBar:

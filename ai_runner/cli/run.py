@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the inputs in chunks and prints the profile."""
     from ai_runner import AiRunner, Mode
-    from ai_runner.cli.console import ProgressBar
+    from ai_runner.cli.console import ProgressBar, foretell
     from ai_runner.report.output_file import check_writable
     from ai_runner.report.printable import printable
     from ai_runner.report.summary import profiling_lines
@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         mode = Mode.PER_LAYER | (Mode.PER_LAYER_WITH_DATA if args.with_data else Mode.IO_ONLY)
     with AiRunner.open(args.desc, logger=logging.getLogger("ai_runner.cli")) as runner:
         source = open_inputs(args, runner.model_info().inputs)
+        foretell(runner, source.samples)
         with ProgressBar("run") as progress:
             inputs, result = _run_in_chunks(runner, source, mode, bool(args.save), progress)
     print(printable(f"inputs   : {source.description}"))

@@ -142,7 +142,7 @@ def _print(validation: Validation, report: dict[str, Any], with_policy: bool) ->
 
 
 def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | None) -> Validation:
-    from ai_runner.cli.console import ProgressBar
+    from ai_runner.cli.console import ProgressBar, foretell
     from ai_runner.compare.layer_map import LayerMap
     from ai_runner.compare.reference_kernels import with_reference_kernels
     from ai_runner.compare.task.task import Task
@@ -165,6 +165,8 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
             bundle.places = tuple(targets)
         trained = stack.enter_context(_open(args.float)) if args.float else None
         journal = _journal(args, reference, source.description, source.samples)
+        for target in targets.values():
+            foretell(target, source.samples)
         with ProgressBar("validate") as progress:
             validation = validate(
                 _kept(journal, reference, "reference"),

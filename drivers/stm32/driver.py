@@ -14,7 +14,7 @@ from ai_runner.driver import AiRunnerCallback, Array
 from ai_runner.drivers.stm32 import connecting
 from ai_runner.drivers.stm32.board import Board, read_board
 from ai_runner.drivers.stm32.description import model_info, runtime_number, time_source
-from ai_runner.drivers.stm32.execution import Execution, ServedModel
+from ai_runner.drivers.stm32.execution import Execution, ServedModel, least_seconds
 from ai_runner.drivers.stm32.expectation import check_expected, expected_hash
 from ai_runner.drivers.stm32.extension import extend, is_repeatable
 from ai_runner.drivers.stm32.link import Link
@@ -121,6 +121,12 @@ class Stm32Driver(WireDriver):
         with self._at_rest() as (link, recovery):
             execution = Execution(link, model, inputs, mode, callback, recovery.attempts(), self._options.verify)
             return execution.run()
+
+    def least_seconds(self, name: str, samples: int) -> float | None:
+        """By the rate of the line, which a pseudo-terminal does not keep; see `Driver.least_seconds`."""
+        model, rate = self._model(name), self._connected().transport.baudrate
+        sizes = (tensor.size_bytes for tensor in (*model.info.inputs, *model.info.outputs))
+        return least_seconds(sum(sizes), samples, rate) if rate else None
 
     def extension(self, name: str | None, **command: Any) -> Any:
         """Memory, Intel HEX files and self-tests, as `ai_runner.drivers.stm32.extension` describes."""

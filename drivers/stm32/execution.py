@@ -115,6 +115,11 @@ def _plan(mode: Mode, constant_on_board: bool) -> _Plan:
     return _Plan(run, constant and not constant_on_board, not perf_only)
 
 
+def least_seconds(tensor_bytes: int, samples: int, baudrate: int) -> float:
+    """How long `samples` runs with so many bytes of inputs and outputs each keep a line busy, s."""
+    return samples * (tensor_bytes + _OTHER_BYTES) * _WIRE_BITS / baudrate
+
+
 class Execution:
     """One batch.
 
@@ -186,7 +191,7 @@ class Execution:
         baudrate = self._link.transport.baudrate
         if baudrate:
             tensors = sum(len(samples[0]) for samples in self._feed) + sum(r.info.size_bytes for r in self._outputs)
-            seconds = self._batch * (tensors + _OTHER_BYTES) * _WIRE_BITS / baudrate
+            seconds = least_seconds(tensors, self._batch, baudrate)
             if seconds > _LONG_RUN:
                 _log.info("%d samples take %.0f s or more at %d Bd", self._batch, seconds, baudrate)
 

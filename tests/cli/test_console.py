@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ai_runner.cli import console
-from ai_runner.cli.console import ProgressBar
+from ai_runner.cli.console import ProgressBar, foretell
 
 
 class _Terminal(io.StringIO):
@@ -41,3 +41,28 @@ def test_not_elsewhere_not_for_short_work_not_at_its_end(
     monkeypatch: pytest.MonkeyPatch, stream: Any, patience: float, steps: list[int]
 ) -> None:
     assert shown(monkeypatch, stream, patience, steps) == ""
+
+
+class _Line:
+    """What `foretell` asks of a runner."""
+
+    descriptor = "serial:COM3:115200"
+
+    def __init__(self, seconds_each: float | None) -> None:
+        self._seconds_each = seconds_each
+
+    def least_seconds(self, samples: int) -> float | None:
+        return None if self._seconds_each is None else samples * self._seconds_each
+
+
+@pytest.mark.parametrize(
+    ("seconds_each", "said"),
+    [
+        (0.036, "ai-runner: info: serial:COM3:115200: 500 samples take 18 s or more on the line\n"),
+        (0.001, ""),
+        (None, ""),
+    ],
+)
+def test_a_long_run_is_foretold(seconds_each: float | None, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    foretell(_Line(seconds_each), 500)  # type: ignore[arg-type]
+    assert capsys.readouterr().err == said

@@ -150,6 +150,7 @@ def test_over_tcp(form: str, firmware_folder: Callable[..., Path]) -> None:
         port = parse_descriptor(firmware.descriptor).address.rpartition(":")[2]
         with AiRunner.open(form.format(port)) as board:
             assert len(board.run(board.generate_rnd_inputs("digits", batch_size=3)).durations) == 3
+            assert board.least_seconds(10**6) is None  # the line has no rate
 
 
 def test_a_long_run_is_foretold(host_firmware: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
@@ -158,6 +159,7 @@ def test_a_long_run_is_foretold(host_firmware: Callable[..., Any], caplog: pytes
         assert not caplog.records
         board.run(board.generate_rnd_inputs("digits", batch_size=200))
         assert "200 samples take 7 s or more at 115200 Bd" in caplog.text
+        assert board.least_seconds(200, "digits") == pytest.approx(200 * (64 + 10 + 288) * 10 * 34 / 32 / 115200)
 
 
 class TestFaults:
