@@ -93,8 +93,10 @@ def _faults_of(text: str) -> Iterator[None]:
             raise InvalidParamError(
                 f"{text}: there is no module '{error.name}'", hint=f"it is looked for in {Path.cwd()} first"
             ) from error
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if len(frames) > 1 else ""
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+        # A line of the user's own says more than one of a library that it calls.
+        frames = [frame for frame in frames if Path(frame.filename).is_relative_to(Path.cwd())] or frames
+        place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
         said = " ".join(str(error).split())
         raise InvalidParamError(
             f"{text}: raised {type(error).__name__}{': ' if said else ''}{said[:300]}{place}",

@@ -82,6 +82,7 @@ def test_values_are_preprocessed(loader: Any, tensor: Any) -> None:
     [
         ("raise ValueError('no\\nsuch disk')", r"raised ValueError: no such disk \(loader_of_a_test_\d+.py, line 4\)"),
         ("yield np.zeros(2)\n1 / 0", r"raised ZeroDivisionError: division by zero \(.*line 5\)"),
+        ("yield np.load('gone.npy')", r"raised FileNotFoundError: .*gone.npy' \(loader_of_a_test_\d+.py, line 4\)"),
         ("raise SystemExit(3)", "raised SystemExit: 3"),
         ("import nothing_like_this", "raised ModuleNotFoundError: No module named 'nothing_like_this'"),
         ("return None", "returned NoneType"),
