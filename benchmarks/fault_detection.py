@@ -43,7 +43,8 @@ def main() -> int:
                 comparisons += alone.correct()
                 alone.close()
                 continue
-            trial = Trial(model, Path(folder), options.samples, options.seed, options.nodes)
+            stages = 0 if options.quick else 1
+            trial = Trial(model, Path(folder), options.samples, options.seed, options.nodes, stages)
             outcomes += trial.run()
             for seed in range(options.seed, options.seed + options.repeats):
                 clean = CleanRuns(model, Path(folder), options.samples, seed, options.clang, not options.quick)
@@ -55,7 +56,9 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="planted faults found and named, and alarms on correct targets")
-    parser.add_argument("--quick", action="store_true", help="the bundled models only, one node a kind, one build")
+    parser.add_argument(
+        "--quick", action="store_true", help="the bundled models only, one node a kind, no stages, few others"
+    )
     parser.add_argument("--outputs", action="store_true", help="targets without layers instead")
     parser.add_argument("--models", default=",".join(model.name for model in MODELS))
     parser.add_argument("--nodes", type=int, default=3, help="nodes that get a fault of each kind")

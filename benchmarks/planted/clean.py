@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ai_runner import AiRunner
+from ai_runner.errors import MissingRuntimeError
 from ai_runner.firmware import build_firmware, start_firmware
 from planted.instrumented import FAST_MATH, InstrumentedModel, Rounding
 from planted.judging import KERNELS, LAYERS, Court, Recorded
@@ -27,7 +29,7 @@ class CleanRuns:
 
     Args:
         compilers: further C compilers than $CC, by the name that the table has.
-        builds: whether C-models are built with other options and compilers, and firmware is built and run.
+        builds: whether C-models and firmware are built and run as well; the kernel sets of LiteRT are there anyway.
     """
 
     def __init__(
@@ -51,13 +53,15 @@ class CleanRuns:
         """Judges everything, one target after the other."""
         try:
             yield from self._kernel_sets()
-            if self._model.has_c_model:
+            if self._wanted:
                 yield from self._numerics()
-            if self._model.has_c_model and self._wanted:
                 yield from self._builds()
             if self._wanted and not self._model.is_float:
                 for port, kind in _PORTS.items():
-                    yield from self._boards(port, kind)
+                    try:
+                        yield from self._boards(port, kind)
+                    except MissingRuntimeError as error:
+                        print(f"left out: {error}", file=sys.stderr)
         finally:
             self._court.close()
 

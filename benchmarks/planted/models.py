@@ -27,11 +27,6 @@ class BenchModel:
     is_float: bool = False
 
     @property
-    def has_c_model(self) -> bool:
-        """False where the model mixes floats with int8 weights."""
-        return self.name != "kws_float"
-
-    @property
     def available(self) -> bool:
         """False where ../shared is absent."""
         return self.path.exists()
