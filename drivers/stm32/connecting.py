@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ai_runner.deadline import Deadline
 from ai_runner.descriptor import Descriptor
 from ai_runner.drivers.stm32.alignment import AlignedPort, Aligner
-from ai_runner.drivers.stm32.diagnosis import explain, no_board
+from ai_runner.drivers.stm32.diagnosis import explain, no_board, no_port
 from ai_runner.drivers.stm32.evidence import Attempt, PortEvidence
 from ai_runner.drivers.stm32.options import LinkOptions
 from ai_runner.drivers.stm32.protocol import (
@@ -23,7 +23,7 @@ from ai_runner.drivers.stm32.protocol import (
 from ai_runner.errors import HwIOError, InvalidParamError, LinkTimeoutError
 from ai_runner.transport import Transport
 from ai_runner.transport.opening import open_transport
-from ai_runner.transport.port_list import holders
+from ai_runner.transport.port_list import holders, list_serial_ports
 from ai_runner.transport.serial_port import PortBusyError
 from ai_runner.transport.st_usb import candidates, kind_of
 
@@ -76,7 +76,7 @@ def establish(descriptor: Descriptor, keywords: Mapping[str, Any], deadline: Dea
             return found
     for seen in tried:
         explain(seen)
-    raise no_board(tried, str(descriptor))
+    raise no_board(tried) if tried else no_port(_left_alone(), str(descriptor))
 
 
 def align(transport: Transport, deadline: Deadline, *, bauds: Sequence[int] = (), recover: bool = False) -> AlignedPort:
@@ -97,7 +97,7 @@ def align(transport: Transport, deadline: Deadline, *, bauds: Sequence[int] = ()
     aligned = _align(transport, deadline, bauds, recover, seen)
     if aligned is None:
         explain(seen)
-        raise no_board([seen], seen.port)
+        raise no_board([seen])
     return aligned
 
 
@@ -126,7 +126,7 @@ def realign(transport: Transport, connection: Connection, deadline: Deadline) ->
             aligned = aligner.recover(thorough=True)
     except LinkTimeoutError as error:
         explain(seen)
-        raise no_board([seen], seen.port) from error
+        raise no_board([seen]) from error
     return _synchronised(transport, aligned, deadline)
 
 
@@ -244,6 +244,12 @@ def _ports(options: LinkOptions) -> list[PortEvidence]:
     if options.address:
         return [PortEvidence(options.address)]
     return [PortEvidence(port.device, f"{kind_of(port)} {port.serial_number}".strip()) for port in candidates()]
+
+
+def _left_alone() -> list[PortEvidence]:
+    """The ports that nobody has named and that are not ST's."""
+    cause, step = "no USB port of ST: left alone", "if the board is there, name it: serial:{}"
+    return [PortEvidence(port.device, cause=cause, next_step=step.format(port.device)) for port in list_serial_ports()]
 
 
 def _patience(port: str) -> float:

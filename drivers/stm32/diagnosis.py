@@ -60,19 +60,13 @@ def _explain_bytes(seen: PortEvidence) -> None:
             seen.next_step = "reset the board; a relay serves one client at a time: end the others"
 
 
-def no_board(ports: Sequence[PortEvidence], wanted: str) -> HwIOError:
+def no_board(ports: Sequence[PortEvidence]) -> HwIOError:
     """The error when no port of `ports` leads to a board; `evidence` has an entry a port.
 
     Args:
-        ports: explained, in the order in which they were tried.
-        wanted: the descriptor.
+        ports: explained, in the order in which they were tried; at least one.
     """
     evidence = {seen.port: seen for seen in ports}
-    if not ports:
-        return HwIOError(
-            f"{wanted or 'serial'}: no serial port of an ST board is there",
-            hint="plug the board in, or name another port: `ai-runner ports` lists them",
-        )
     told = max(ports, key=_telling)
     others = f" ({len(ports)} ports tried)" if len(ports) > 1 else ""
     kind = HwIOError if told.problem else LinkTimeoutError
@@ -81,6 +75,15 @@ def no_board(ports: Sequence[PortEvidence], wanted: str) -> HwIOError:
         hint=told.next_step,
         evidence=evidence,
         retryable=True,
+    )
+
+
+def no_port(others: Sequence[PortEvidence], wanted: str) -> HwIOError:
+    """The error when `wanted` leads to no port; `evidence` has an entry for each that was left alone: `others`."""
+    return HwIOError(
+        f"{wanted}: no serial port of an ST board is there",
+        hint="plug the board in, or name another port: `ai-runner ports` lists them",
+        evidence={seen.port: seen for seen in others},
     )
 
 

@@ -168,6 +168,15 @@ def test_no_port_at_all(bench: Any) -> None:
     assert "ai-runner ports" in caught.value.hint
 
 
+def test_ports_that_were_left_alone_are_told(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "list_serial_ports", lambda: (SerialPortInfo("/dev/ttyUSB7"),))
+    with pytest.raises(HwIOError, match="no serial port of an ST board") as caught:
+        establish(SERIAL, {}, LATER)
+    (seen,) = caught.value.evidence.values()
+    assert "left alone" in str(seen)
+    assert seen.to_dict()["next_step"] == "if the board is there, name it: serial:/dev/ttyUSB7"
+
+
 def test_a_port_that_cannot_be_opened_is_the_error(bench: Any) -> None:
     bench["COM3"] = HwIOError("COM3 may not be opened: permission denied", hint="join the group")
     with pytest.raises(HwIOError, match="permission denied") as caught:

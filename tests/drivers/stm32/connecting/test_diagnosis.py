@@ -59,7 +59,7 @@ def test_the_error_is_about_the_port_that_tells_most() -> None:
     silent, busy, chatty = explained("COM1"), PortEvidence("COM2", problem="busy", cause="busy"), PortEvidence("COM3")
     chatty.attempts.append(Attempt(115200, b"some text"))
     explain(chatty)
-    error = no_board([silent, busy, chatty], "serial")
+    error = no_board([silent, busy, chatty])
     assert isinstance(error, LinkTimeoutError)
     assert error.message == "COM3: another application runs on the board: it prints 'some text' (3 ports tried)"
     assert list(error.evidence) == ["COM1", "COM2", "COM3"]
@@ -68,7 +68,7 @@ def test_the_error_is_about_the_port_that_tells_most() -> None:
 
 
 def test_ports_that_do_not_open_are_no_timeout() -> None:
-    error = no_board([PortEvidence("COM2", problem="busy", cause="busy", next_step="close it")], "serial")
+    error = no_board([PortEvidence("COM2", problem="busy", cause="busy", next_step="close it")])
     assert type(error) is HwIOError
     assert error.hint == "close it"
 
