@@ -143,7 +143,7 @@ def comparable(path: Path) -> Any:
 
     def without_times(value: Any) -> Any:
         if isinstance(value, dict):
-            dropped = ("time", "notes", "c_duration_ms")
+            dropped = ("time", "notes", "c_duration_ms", "latency")
             return {key: without_times(item) for key, item in value.items() if key not in dropped}
         return [without_times(item) for item in value] if isinstance(value, list) else value
 
