@@ -8,6 +8,9 @@ from ai_runner.errors import InvalidParamError
 
 HELP = "run another verb on a board and write a recording that replay:FILE plays without the board"
 
+# Verbs without -d DESC.
+_WITHOUT_TARGET = ("judge", "diff", "drivers", "ports", "c-model", "firmware", "ei", "ei-library", "eim")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``-d DESC -o FILE -- VERB ...``."""
@@ -27,6 +30,10 @@ def run(args: argparse.Namespace) -> int:
     if not command or command[0] == "record":
         raise InvalidParamError(
             "record: another verb is missing", hint="ai-runner record -d DESC -o FILE -- validate -m MODEL"
+        )
+    if command[0] in _WITHOUT_TARGET:
+        raise InvalidParamError(
+            f"record: {command[0]} talks to no target", hint="record validate, run, bench, info or doctor"
         )
     parsed = argument_parser().parse_args([*command, "-d", with_option(args.desc, "record", args.output)])
     code: int = parsed.run(parsed)

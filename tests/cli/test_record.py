@@ -53,7 +53,8 @@ def test_nothing_is_left_of_a_recording_that_could_not_begin(tmp_path: Path, ai_
     [
         ([], "another verb is missing"),
         (["--", "record", "-d", "x", "-o", "y"], "another verb is missing"),
-        (["--", "drivers"], "unrecognized"),
+        (["--", "drivers"], "drivers talks to no target"),
+        (["--", "firmware", "run", "build"], "firmware talks to no target"),
         (["--", "info"], "no wire"),
     ],
 )
