@@ -62,11 +62,11 @@ $(VENV)/bin/ai-runner firmware build --model $(MODEL) --port $(1) --out build/de
 endef
 
 test: check-python check-compiler lint test-oldest
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest -n 2
 
 ifneq ($(filter $(OLDEST_RUNS_ON),$(PYTHON_VERSION)),)
 test-oldest: check-python check-compiler $(OLDEST)/.ready-$(PYTHON_VERSION)
-	$(OLDEST)/bin/python -m pytest -q -n 2 --dist loadgroup -p no:cacheprovider $(OLDEST_TESTS)
+	$(OLDEST)/bin/python -m pytest -q -n 2 -p no:cacheprovider $(OLDEST_TESTS)
 else
 test-oldest: check-python
 	@echo "test-oldest is left out: the oldest packages have no wheels for Python $(PYTHON_VERSION)"

@@ -172,10 +172,31 @@ def stub_library(stub_export: Callable[..., Path], compiler: str) -> Callable[..
     return build
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps everything that opens pseudo-terminals on one worker: the system gives a name away again once it is free,
-    and a test that opens a line which has just gone would meet another worker's."""
-    rooms = [REPOSITORY / "tests" / room for room in ("transport", "drivers/stm32", "firmware", "firmware_proto")]
-    for item in items:
-        if any(room in item.path.parents for room in rooms) or "serial" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group("pseudo-terminals"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives a file to one worker, and everything that opens pseudo-terminals to one as well.
+
+    The system gives the name of a pseudo-terminal away again once it is free: a test that opens a line which has just
+    gone would meet another worker's. xdist's own groups have no effect from pytest 9 on.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _scope(nodeid)
+
+    return Scheduling(config, log)
+
+
+_LINES = ("tests/transport/", "tests/drivers/stm32/", "tests/firmware/", "tests/firmware_proto/")
+_WITHOUT_LINES = "tests/drivers/stm32/protocol/"
+
+
+def _scope(nodeid: str) -> str:
+    """The tests that one worker runs one after the other."""
+    if "serial" in nodeid or (nodeid.startswith(_LINES) and not nodeid.startswith(_WITHOUT_LINES)):
+        return "pseudo-terminals"
+    file, _, test = nodeid.partition("::")
+    if file.startswith("tests/conformance/"):  # one long file: a specimen is opened once a worker
+        return f"{file}{test[test.find('[') :]}"
+    return file
