@@ -65,7 +65,7 @@ def _integers(array: Array) -> Spoiled:
         yield f"were multiplied by {factor}, saturated", saturated(wide * factor)
         yield f"were multiplied by {factor}, wrapped", (wide * factor).astype(array.dtype)
         lower, upper = -(half >> shift), (half >> shift) - 1
-        yield f"were clipped to {lower}..{upper}", np.clip(array, lower, upper)
+        yield f"were clipped to {lower}..{upper}", np.clip(wide, lower, upper).astype(array.dtype)
         kept = bits - shift
         yield f"had only its lowest {kept} bits", (wide & ((1 << kept) - 1)).astype(array.dtype)
         yield f"were wrapped to {kept} bits", (((wide - lower) & ((1 << kept) - 1)) + lower).astype(array.dtype)

@@ -174,7 +174,7 @@ class TestFaults:
         self, choices: dict[str, Any], junk: bytes, wire: Any, driver_on: Any
     ) -> None:
         line = wire(**choices)
-        driver = driver_on(line, silence="0.1")
+        driver = driver_on(line, silence="0.3")
         expected = driver.invoke("digits", digits(driver)).outputs[0]
         line.write(junk, Deadline(1))
         self.recovers(driver, expected)
@@ -182,7 +182,7 @@ class TestFaults:
     @pytest.mark.parametrize("choices", FIRMWARES, ids=str)
     def test_stray_bytes_to_the_board_within_a_run(self, choices: dict[str, Any], wire: Any, driver_on: Any) -> None:
         line = wire(**choices)
-        driver = driver_on(line, silence="0.1")
+        driver = driver_on(line, silence="0.3")
         expected = driver.invoke("digits", digits(driver)).outputs[0]
         writes = iter(range(100))
         line.on_write = lambda data: data + b"abc" if next(writes) == 4 else data
@@ -243,7 +243,7 @@ class TestFaults:
 
     def test_a_silent_board_is_an_error_in_time(self, wire: Any, driver_on: Any) -> None:
         line = wire()
-        driver = driver_on(line, silence="0.1")
+        driver = driver_on(line, silence="0.3")
         expected = driver.invoke("digits", digits(driver)).outputs[0]
         line.on_read = lambda _: b""
         with pytest.raises(LinkTimeoutError, match=r"silent for 0\.1 s"):
@@ -285,7 +285,7 @@ class TestFaults:
     @pytest.mark.parametrize("choices", FIRMWARES, ids=str)
     def test_closing_brings_a_disturbed_board_back(self, choices: dict[str, Any], wire: Any, driver_on: Any) -> None:
         line = wire(**choices)
-        driver = driver_on(line, silence="0.1")
+        driver = driver_on(line, silence="0.3")
         line.on_read = lambda _: b""
         with pytest.raises(LinkTimeoutError):
             driver.invoke("digits", digits(driver), WITH_DATA)
