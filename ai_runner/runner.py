@@ -322,10 +322,7 @@ class AiRunner(_EnumNames):
         rng: np.random.RandomState | None = None,
         val: Any = None,
     ) -> list[Array]:
-        """Random inputs of a model, one array an input (see `inputs.generate_rnd`); empty without a model.
-
-        Every call gives the same values unless `rng` is given.
-        """
+        """Random inputs, one array an input (`inputs.generate_rnd`): the same without `rng`, none without a model."""
         info = self._info_or_none(name)
         if info is None:
             return []

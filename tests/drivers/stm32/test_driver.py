@@ -246,7 +246,7 @@ class TestFaults:
         driver = driver_on(line, silence="0.3")
         expected = driver.invoke("digits", digits(driver)).outputs[0]
         line.on_read = lambda _: b""
-        with pytest.raises(LinkTimeoutError, match=r"silent for 0\.1 s"):
+        with pytest.raises(LinkTimeoutError, match=r"silent for 0\.3 s"):
             driver.invoke("digits", digits(driver))
         line.on_read = bytes
         self.recovers(driver, expected)
