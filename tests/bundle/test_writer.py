@@ -55,7 +55,7 @@ def peak(path: Path, chunks: int) -> int:
 def test_memory_does_not_grow_with_the_samples(tmp_path: Path) -> None:
     few, many = peak(tmp_path / "few", 4), peak(tmp_path / "many", 40)
     assert (tmp_path / "many" / "reference" / "output-0.npy").stat().st_size > 20_000_000
-    assert many < few + 2_000_000
+    assert many < few + 8_000_000  # the samples are 18 MB more; when garbage is collected depends on what ran before
 
 
 @pytest.mark.parametrize("name", ["b", "b.zip"])
