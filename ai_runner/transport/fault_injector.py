@@ -13,6 +13,7 @@ from enum import StrEnum
 from ai_runner.deadline import Deadline
 from ai_runner.errors import LinkLostError
 from ai_runner.transport import Transport
+from ai_runner.transport.wrapping import WrappingTransport
 
 _READ_SIZE = 1 << 16
 
@@ -124,7 +125,7 @@ class _Way:
         return taken + rest
 
 
-class FaultInjector(Transport):
+class FaultInjector(WrappingTransport):
     """`transport` with faults.
 
     Attributes:
@@ -133,8 +134,8 @@ class FaultInjector(Transport):
     """
 
     def __init__(self, transport: Transport, fault: Fault | None = None) -> None:
+        super().__init__(transport)
         self.fired: list[Fault] = []
-        self._transport = transport
         self._out, self._in = _Way(), _Way()
         self._arrived = bytearray()
         self._lost = False
@@ -185,23 +186,6 @@ class FaultInjector(Transport):
         self._fire(self._out, fault)
         self._check()
         self._send(after, deadline)
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def describe(self) -> str:
-        return self._transport.describe()
-
-    def deadline(self, seconds: float | None) -> Deadline:
-        return self._transport.deadline(seconds)
-
-    @property
-    def baudrate(self) -> int | None:
-        return self._transport.baudrate
-
-    @baudrate.setter
-    def baudrate(self, value: int) -> None:
-        self._transport.baudrate = value
 
     def _take(self, data: bytes) -> None:
         if self._in.truncated:

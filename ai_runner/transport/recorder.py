@@ -11,6 +11,7 @@ from ai_runner.deadline import Deadline
 from ai_runner.errors import InvalidParamError, LinkLostError
 from ai_runner.transport import Transport
 from ai_runner.transport.cassette import MAX_TEXT, PIECE_BYTES, Kind, event_line, header_line
+from ai_runner.transport.wrapping import WrappingTransport
 
 
 class Recording:
@@ -99,9 +100,9 @@ class Recording:
         )
 
 
-class _RecordedTransport(Transport):
+class _RecordedTransport(WrappingTransport):
     def __init__(self, transport: Transport, recording: Recording) -> None:
-        self._transport = transport
+        super().__init__(transport)
         self._recording = recording
         self._closed = False
         self._lost = False
@@ -136,12 +137,6 @@ class _RecordedTransport(Transport):
         if not self._closed:
             self._closed = True
             self._recording.note(Kind.CLOSED)
-
-    def describe(self) -> str:
-        return self._transport.describe()
-
-    def deadline(self, seconds: float | None) -> Deadline:
-        return self._transport.deadline(seconds)
 
     @property
     def baudrate(self) -> int | None:

@@ -24,17 +24,15 @@ from ai_runner.firmware import build_firmware, start_firmware
 from ai_runner.transport import Transport
 from ai_runner.transport.cassette import Cassette, Piece, read_cassette
 from ai_runner.transport.player import Player, ReplayMismatchError
+from ai_runner.transport.wrapping import WrappingTransport
 
 KINDS = [("v2.1", 0), ("v3.1-1b", 0), ("v3.1-2b", 0), ("v3.1-2b", 4094)]
 MODE = Mode.PER_LAYER | Mode.PER_LAYER_WITH_DATA
 HEADER_BYTES = {"v2.1": 1, "v3.1-1b": 1, "v3.1-2b": 2}
 
 
-class OneByte(Transport):
+class OneByte(WrappingTransport):
     """Moves every byte on its own."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def read(self, max_bytes: int, deadline: Deadline) -> bytes:
         return self._transport.read(1, deadline)
@@ -42,15 +40,6 @@ class OneByte(Transport):
     def write(self, data: bytes, deadline: Deadline) -> None:
         for i in range(len(data)):
             self._transport.write(data[i : i + 1], deadline)
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def describe(self) -> str:
-        return self._transport.describe()
-
-    def deadline(self, seconds: float | None) -> Deadline:
-        return self._transport.deadline(seconds)
 
 
 @pytest.fixture(scope="module")
