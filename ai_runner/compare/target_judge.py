@@ -113,9 +113,8 @@ class TargetJudge:
             self._feed = feed_of(reference.inputs, participant, str(session.descriptor), features)
             self._align_outputs(reference, participant.info)
             if noise_floor is not None:
-                paired = [(mine, theirs) for mine, theirs, _ in self._outputs]
                 self._introduced = IntroducedErrors(
-                    *(noise_floor.rerun, reference, participant.info, paired),
+                    *(noise_floor.rerun, reference, participant.info, self._paired_outputs),
                     exact=noise_floor.exact,
                     thorough=noise_floor.thorough,
                 )
@@ -123,8 +122,7 @@ class TargetJudge:
         except AiRunnerError as error:
             self._error = error
             return
-        paired = [(mine, theirs) for mine, theirs, _ in self._outputs]
-        self._structure = structural_differences(reference, participant.info, self._feed.pairs, paired)
+        self._structure = structural_differences(reference, participant.info, self._feed.pairs, self._paired_outputs)
         self._health = TargetHealth(participant.info)
 
     @property
@@ -136,6 +134,11 @@ class TargetJudge:
     def info(self) -> ModelInfo | None:
         """What the target says about itself; None when it could not be opened."""
         return None if self._participant is None else self._participant.info
+
+    @property
+    def _paired_outputs(self) -> list[tuple[int, int]]:
+        """Positions of the outputs that belong together, reference and target."""
+        return [(mine, theirs) for mine, theirs, _ in self._outputs]
 
     def nearest_inputs(self, inputs: Sequence[Array]) -> Sequence[Array]:
         """The reference's inputs nearest to `inputs` that the target can be given as they are."""
@@ -154,22 +157,20 @@ class TargetJudge:
             result = self._participant.run(given, labels)
             if self._observer is not None:
                 self._observer(given, result)
+            real_outputs = []
             for (mine, theirs, pair), scatter in zip(self._outputs, self._scatters, strict=True):
                 pair.update(reference.outputs[mine], result.outputs[theirs])
-                values = pair.real_reference(reference.outputs[mine]), pair.real_target(result.outputs[theirs])
-                scatter.update(*values)
+                real_outputs.append(pair.real_target(result.outputs[theirs]))
+                scatter.update(pair.real_reference(reference.outputs[mine]), real_outputs[-1])
             self._layers.update(reference.nodes, result.nodes)
             if self._introduced is not None:
                 self._introduced.update(inputs, reference, result, self._layers.shown)
             if self._health is not None:
-                paired = [(mine, theirs) for mine, theirs, _ in self._outputs]
-                self._health.update(given, reference, result, paired, self._layers.shown)
+                self._health.update(given, reference, result, self._paired_outputs, self._layers.shown)
         except AiRunnerError as error:
             self._error = self._participant.error = error
             return None
-        if len(self._outputs) < len(self._reference.outputs):
-            return None
-        return [pair.real_target(result.outputs[theirs]) for _, theirs, pair in self._outputs]
+        return real_outputs if len(self._outputs) == len(self._reference.outputs) else None
 
     def finish(self) -> None:
         """Asks the first question once more, after all others; everything that decides has been answered by then."""
