@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,18 +126,18 @@ def test_any_bytes_are_samples_or_one_error(tmp_path_factory: pytest.TempPathFac
     assert found
 
 
-def test_memory_does_not_grow_with_the_file(tmp_path: Path, tensor: Any) -> None:
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, tensor: Any, peak_memory: Any) -> None:
+    def read(samples: int) -> None:
+        source = CsvInputs(tmp_path / f"{samples}.csv", [tensor("x", 500)])
+        for start in range(0, samples, 10):
+            source.chunk(start, start + 10)
+
     line = ",".join(["0.25"] * 500) + ",1\n"
     peaks = []
     for samples in (100, 800):
         path = tmp_path / f"{samples}.csv"
         path.write_text(",".join(f"x{k}" for k in range(500)) + ",label\n" + line * samples)
-        tracemalloc.start()
-        source = CsvInputs(path, [tensor("x", 500)])
-        for start in range(0, samples, 10):
-            source.chunk(start, start + 10)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        peaks.append(peak_memory(lambda n=samples: read(n)))
     assert peaks[1] < peaks[0] + 700 * 64  # of 2000 bytes that a sample has; labels are numbers
 
 

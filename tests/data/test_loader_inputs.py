@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tracemalloc
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -143,14 +142,14 @@ def test_a_traceback_is_evidence_and_typed_errors_pass(loader: Any, tensor: Any)
     assert isinstance(passed.value, HwIOError)
 
 
-def test_memory_does_not_grow_with_the_samples(loader: Any, tensor: Any) -> None:
-    peaks = []
-    for samples in (50, 1000):
-        text = loader(f"for k in range({samples}):\n    yield np.full(5000, k % 7, np.float32), k % 3")
-        tracemalloc.start()
+def test_memory_does_not_grow_with_the_samples(loader: Any, tensor: Any, peak_memory: Any) -> None:
+    def read(text: str, samples: int) -> None:
         source = LoaderInputs(text, [tensor("x", 5000)])
         for start in range(0, samples, 10):
             source.chunk(start, start + 10)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+
+    peaks = []
+    for samples in (50, 1000):
+        text = loader(f"for k in range({samples}):\n    yield np.full(5000, k % 7, np.float32), k % 3")
+        peaks.append(peak_memory(lambda text=text, n=samples: read(text, n)))
     assert peaks[1] < peaks[0] + 950 * 200  # of 20000 bytes that a sample has; labels are numbers

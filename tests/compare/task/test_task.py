@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -120,7 +119,7 @@ def test_real_labels(fake_session: Any, tensors: Any, array_source: Any) -> None
     assert found.targets[0].run.task != found.reference.task
 
 
-def test_memory_does_not_grow_with_the_samples(fake_session: Any, tensors: Any) -> None:
+def test_memory_does_not_grow_with_the_samples(fake_session: Any, tensors: Any, peak_memory: Any) -> None:
     class Endless:
         seed = None
         description = "made when asked for"
@@ -135,17 +134,15 @@ def test_memory_does_not_grow_with_the_samples(fake_session: Any, tensors: Any) 
         session.inputs = session.batches = type("Forgetful", (list,), {"append": lambda *_: None})()
         return session
 
-    peaks = []
-    for samples in (30_000, 90_000):
-        labels = np.zeros(samples, np.int64)
+    def judge(labels: Array) -> None:
         sessions = [quiet(classifier(fake_session, tensors, wrong)) for wrong in (0.0, 0.3)]
-        tracemalloc.start()
         failing = FailingSamples()
-        validate(sessions[0], [sessions[1]], Endless(samples), labels=labels, failing=failing, chunk_samples=1000)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        validate(sessions[0], [sessions[1]], Endless(len(labels)), labels=labels, failing=failing, chunk_samples=1000)
         assert failing.count > len(failing.samples) == KEPT
-    assert peaks[1] < peaks[0] + 200_000  # 3 bytes a sample
+
+    labels = np.zeros(50_000, np.int64)
+    few, many = peak_memory(lambda: judge(labels[:25_000])), peak_memory(lambda: judge(labels))
+    assert many < few + 50_000  # 2 bytes a sample
 
 
 @pytest.mark.parametrize(
