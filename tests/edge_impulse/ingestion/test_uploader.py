@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -332,10 +333,11 @@ def test_an_interrupted_upload_leaves_no_thread(ei_service: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         client(ei_service, timeout=1000.0).upload(samples(6), policy=policy)
     user.join()
-    left = [t for t in threading.enumerate() if t.name.startswith("ei-upload") or isinstance(t, threading.Timer)]
-    for thread in left:  # one that was just being started sees that it is too late, and ends
-        thread.join(10)
-    assert not any(thread.is_alive() for thread in left)
+    end = time.monotonic() + 10
+    # One that was just being started, and cannot be joined yet, sees that it is too late, and ends.
+    while any(t.name.startswith("ei-upload") or isinstance(t, threading.Timer) for t in threading.enumerate()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_large_file_is_streamed(ei_service: Any, tmp_path: Path, peak_memory: Any) -> None:
