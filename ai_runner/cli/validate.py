@@ -144,17 +144,16 @@ def _print(validation: Validation, report: dict[str, Any], with_policy: bool) ->
 def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | None) -> Validation:
     from ai_runner.cli.console import ProgressBar, foretell
     from ai_runner.compare.layer_map import LayerMap
-    from ai_runner.compare.reference_kernels import with_reference_kernels
+    from ai_runner.compare.reference_kernels import open_reference
     from ai_runner.compare.task.task import Task
     from ai_runner.compare.validation import validate
     from ai_runner.raw_features import load_features
 
-    reference_text, notes = with_reference_kernels(args.model)
     layer_map = LayerMap.read(args.map) if args.map else None
-    if args.inputs is None and args.random is None:
-        notes.append("inputs are random: --inputs takes real ones, and real ones find more")
     with ExitStack() as stack:
-        reference = stack.enter_context(_open(reference_text))
+        reference, notes = open_reference(args.model, lambda text: stack.enter_context(_open(text)))
+        if args.inputs is None and args.random is None:
+            notes.append("inputs are random: --inputs takes real ones, and real ones find more")
         info = reference.model_info()
         failing = failing_samples(args)
         source = open_inputs(args, info.inputs)

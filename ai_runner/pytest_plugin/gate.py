@@ -61,9 +61,12 @@ class Gate:
     @property
     def reference(self) -> AiRunner:
         """The reference, connected; raises what kept it from being so."""
-        from ai_runner.compare.reference_kernels import with_reference_kernels
+        return self._reference_with_notes()[0]
 
-        return self._open("reference", with_reference_kernels(self.question.reference)[0])
+    def _reference_with_notes(self) -> tuple[AiRunner, list[str]]:
+        from ai_runner.compare.reference_kernels import open_reference
+
+        return open_reference(self.question.reference, lambda text: self._open(f"reference {text}", text))
 
     def _open(self, place: str, descriptor: str) -> AiRunner:
         if place not in self._opened:
@@ -106,11 +109,10 @@ class Gate:
 
     def _validate(self) -> Validation:
         from ai_runner.bundle.tolerances import tolerance_rule
-        from ai_runner.compare.reference_kernels import with_reference_kernels
         from ai_runner.compare.validation import validate
 
         policy = self.policy
-        reference = self.reference
+        reference, notes = self._reference_with_notes()
         info = reference.model_info()
         source = self._source(info)
         labels = _labels(source, info)
@@ -127,7 +129,7 @@ class Gate:
         )
         judged = iter(found.targets)
         results = tuple(failed.get(place) or next(judged) for place in range(len(self.question.targets)))
-        return replace(found, targets=results, notes=tuple(with_reference_kernels(self.question.reference)[1]))
+        return replace(found, targets=results, notes=tuple(notes))
 
     def _open_targets(self) -> tuple[dict[int, AiRunner], dict[int, TargetResult]]:
         from ai_runner.compare.validation import failed_target
