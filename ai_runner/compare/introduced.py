@@ -232,8 +232,8 @@ class _Chunk:
         for pair in pairs:
             mine, theirs = pair.reference, pair.target
             place = (mine.position, mine.output)
-            expected = reference[mine.position].data[mine.output]
-            written = target[theirs.position].data[theirs.output].reshape(expected.shape)
+            expected = mine.data(reference)
+            written = pair.target_data(target).reshape(expected.shape)
             self.written[place] = written
             if _same_storage(mine.tensor, theirs.tensor):
                 self._recorded[place] = written

@@ -3,40 +3,33 @@
 Three kinds of evidence, the strongest first:
 
 1. The node id (`NodeInfo.m_id`, position in the original model), where shape, dtype and quantization agree with it.
-   Of several nodes with one id the last carries the layer's output.
+   Of several nodes with one id the last carries the layer's output. Ids are compared only where both sides count the
+   nodes of one model: where it is the same file and ids pair at least half as many layers as order alone does (some
+   runtimes count from 1), or where nobody says which file it is and they pair at least as many.
 2. Shape, dtype, quantization and order: the longest common subsequence of what is left, for nodes whose id says
-   nothing.
+   nothing; of all nodes where ids are not compared.
 3. Content, as far as the first chunk of data shows it: what is left is paired when it correlates, and a pair whose
    contents contradict it is dissolved when one of the two clearly matches a tensor elsewhere (a fused activation, ids
    of another numbering). A layer that is merely wrong keeps its pair, for that is what is being looked for.
 
-What is left then and agrees in id and shape is a layer that the target stores in another type or scale.
+What is left then and agrees in shape and in id, or in order where ids are not compared, is a layer that the target
+stores in another type or scale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isclose, sqrt
-from typing import Any
+from dataclasses import dataclass, replace
+from math import inf, isclose
 
 import numpy as np
-import numpy.typing as npt
 
+from ai_runner.compare.arrangement import declared_arrangement, same_dimensions, shape_without_ones
+from ai_runner.compare.layer_content import Contents, clearly_better
 from ai_runner.compare.layer_map import LayerMap
 from ai_runner.compare.layer_pair import LayerPair, NodeTensor, layer_index
-from ai_runner.compare.metrics import dot
-from ai_runner.compare.tensor_alignment import shape_without_ones
-from ai_runner.compare.tensor_pair import real_values
 from ai_runner.model import TensorInfo
 from ai_runner.profile import NodeProfile
-
-Array = npt.NDArray[Any]
-
-_SAME_CONTENT = 0.99  # correlation from which two tensors are taken for the same one
-_CLEARLY_BETTER = 10.0  # how many times closer to 1 a match elsewhere has to be before a pair is dissolved
-_LOOKED_AT = 1 << 16  # values of a tensor that its content is judged by
-_TOO_FEW = 8  # fewer values correlate by chance (two always do)
 
 
 @dataclass(frozen=True)
@@ -66,23 +59,50 @@ class LayerAlignment:
 
 
 def align_layers(
-    reference: Sequence[NodeProfile], target: Sequence[NodeProfile], layer_map: LayerMap | None = None
+    reference: Sequence[NodeProfile],
+    target: Sequence[NodeProfile],
+    layer_map: LayerMap | None = None,
+    same_model: bool | None = None,
 ) -> LayerAlignment:
     """Pairs the nodes of one run over the same samples on both sides; works without data as well, on less evidence.
 
-    What `layer_map` says goes before all evidence; raises InvalidParamError when it names what there is not.
+    Args:
+        layer_map: goes before all evidence.
+        same_model: whether both sides were made from one file; None where nobody knows.
+
+    Raises:
+        InvalidParamError: `layer_map` names what there is not.
     """
     references, targets = _tensors(reference), _tensors(target)
     mapped, references, targets = (layer_map or LayerMap()).apply(references, targets)
-    pairs = _pair_by_id(references, targets)
-    pairs += _pair_by_order(*_without(pairs, references, targets), bool(pairs))
-    pairs = _settle_by_content(pairs, references, targets, _Contents(reference), _Contents(target))
-    pairs += [*_pair_changed(*_without(pairs, references, targets)), *mapped]
+    contents = Contents(reference, target, moving=True)
+    pairs, ids_hold = _pair_by_description(references, targets, contents, same_model)
+    if ids_hold and any(_tells_layout(pair) for pair in pairs):
+        contents = Contents(reference, target, moving=False)
+    pairs = _settle_by_content(pairs, references, targets, contents)
+    left = _without(pairs, references, targets)
+    changed = _pair_changed(*left) if ids_hold else _pair_as_many_left(*left, pairs)
+    pairs += [*changed, *mapped]
     pairs.sort(key=lambda pair: (pair.reference.position, pair.reference.output))
     left_references, left_targets = _without(pairs, references, targets)
-    unpaired = [_left_reference(place, targets) for place in left_references]
-    unpaired += [_left_target(place, references, pairs) for place in left_targets]
-    return LayerAlignment(tuple(pairs), tuple(unpaired))
+    unpaired = [_left_reference(place, targets if ids_hold else [], bool(target)) for place in left_references]
+    unpaired += [_left_target(place, references, pairs if ids_hold else []) for place in left_targets]
+    return LayerAlignment(tuple(_arranged(pair, contents) for pair in pairs), tuple(unpaired))
+
+
+def _tells_layout(pair: LayerPair) -> bool:
+    """Whether two tensors of one shape have their channels at the same place: with others they had another shape."""
+    tensor = pair.reference.tensor
+    shape = shape_without_ones(tensor)
+    return len(shape) > 1 and len(set(shape)) > 1 and shape == shape_without_ones(pair.target.tensor)
+
+
+def _arranged(pair: LayerPair, contents: Contents) -> LayerPair:
+    """The pair with what brings its target into the order of the reference: as contents show, else as shapes do."""
+    mine, theirs = pair.reference.tensor, pair.target.tensor
+    found = contents.likeness(pair.reference, pair.target).arrangement or declared_arrangement(mine, theirs)
+    per_channel = theirs.quantization is not None and theirs.quantization.per_channel
+    return pair if found is None or per_channel else replace(pair, arrangement=found)
 
 
 def _tensors(nodes: Sequence[NodeProfile]) -> list[NodeTensor]:
@@ -113,6 +133,20 @@ def _close(one: float, other: float) -> bool:
     return isclose(one, other, rel_tol=1e-6)
 
 
+def _pair_by_description(
+    references: list[NodeTensor], targets: list[NodeTensor], contents: Contents, same_model: bool | None
+) -> tuple[list[LayerPair], bool]:
+    """By id and order, or by order alone; and whether ids are compared."""
+    by_id = _pair_by_id(references, targets)
+    rest, others = _without(by_id, references, targets)
+    # Where ids hold, a target whose id says something is another layer and takes no part.
+    with_ids = by_id + _pair_by_order(rest, [p for p in others if p.node.m_id < 0 or not by_id], contents)
+    numbered = all(any(place.node.m_id >= 0 for place in side) for side in (references, targets))
+    by_order = _pair_by_order(references, targets, contents)
+    enough = {True: len(by_order) / 2, None: len(by_order), False: inf}[same_model]
+    return (with_ids, True) if numbered and len(with_ids) >= enough else (by_order, False)
+
+
 def _pair_by_id(references: list[NodeTensor], targets: list[NodeTensor]) -> list[LayerPair]:
     candidates: dict[int, list[NodeTensor]] = {}
     for place in reversed(targets):
@@ -130,106 +164,50 @@ def _pair_by_id(references: list[NodeTensor], targets: list[NodeTensor]) -> list
     return pairs
 
 
-def _pair_by_order(references: list[NodeTensor], targets: list[NodeTensor], ids_hold: bool) -> list[LayerPair]:
-    """Longest common subsequence; a target whose id is known to hold is something else and takes no part."""
-    if ids_hold:
-        targets = [place for place in targets if place.node.m_id < 0]
+def _pair_by_order(references: list[NodeTensor], targets: list[NodeTensor], contents: Contents) -> list[LayerPair]:
+    """Longest common subsequence; of several the one whose contents agree best."""
     rows, columns = len(references), len(targets)
-    length = np.zeros((rows + 1, columns + 1), np.int32)
+    gain, best = np.zeros((rows, columns)), np.zeros((rows + 1, columns + 1))
     for row in range(rows - 1, -1, -1):
         for column in range(columns - 1, -1, -1):
-            if _compatible(references[row].tensor, targets[column].tensor):
-                length[row, column] = length[row + 1, column + 1] + 1
-            else:
-                length[row, column] = max(length[row + 1, column], length[row, column + 1])
+            mine, theirs = references[row], targets[column]
+            if _compatible(mine.tensor, theirs.tensor):
+                likeness = contents.likeness(mine, theirs)
+                # Less than another pair, however many of them there are.
+                gain[row, column] = 1 + max(likeness.correlation, float(likeness.constant), 0.0) / (2 * rows)
+            together = best[row + 1, column + 1] + gain[row, column]
+            best[row, column] = max(together, best[row + 1, column], best[row, column + 1])
     pairs = []
     row = column = 0
     while row < rows and column < columns:
-        if _compatible(references[row].tensor, targets[column].tensor):
+        if gain[row, column] and best[row, column] == best[row + 1, column + 1] + gain[row, column]:
             pairs.append(LayerPair(references[row], targets[column], "order"))
             row, column = row + 1, column + 1
-        elif length[row + 1, column] >= length[row, column + 1]:
+        elif best[row + 1, column] >= best[row, column + 1]:
             row += 1
         else:
             column += 1
     return pairs
 
 
-def _pair_changed(references: list[NodeTensor], targets: list[NodeTensor]) -> list[LayerPair]:
-    """Layers that the target stores otherwise: same id and shape, another type or scale."""
-    pairs = []
-    left = list(targets)
-    for place in references:
-        for other in reversed(left):
-            same_shape = shape_without_ones(place.tensor) == shape_without_ones(other.tensor)
-            if place.node.m_id == other.node.m_id >= 0 and same_shape:
-                left.remove(other)
-                pairs.append(LayerPair(place, other, "id"))
-                break
-    return pairs
-
-
-class _Contents:
-    """The data of one side's tensors as unit vectors, made when asked for."""
-
-    def __init__(self, nodes: Sequence[NodeProfile]) -> None:
-        self._nodes = nodes
-        self._units: dict[tuple[int, int], npt.NDArray[np.float64] | None] = {}
-
-    def has_data(self) -> bool:
-        return any(profile.data for profile in self._nodes)
-
-    def unit(self, place: NodeTensor) -> npt.NDArray[np.float64] | None:
-        """The tensor's values without their mean, of norm 1; None for no data, a constant, NaN or Inf."""
-        key = (place.position, place.output)
-        if key not in self._units:
-            self._units[key] = self._make_unit(place)
-        return self._units[key]
-
-    def _make_unit(self, place: NodeTensor) -> npt.NDArray[np.float64] | None:
-        data = self._nodes[place.position].data
-        if place.output >= len(data) or data[place.output].size < _TOO_FEW:
-            return None
-        stored = data[place.output].reshape(-1)
-        if place.tensor.quantization is None or not place.tensor.quantization.per_channel:
-            stored = stored[:: -(-stored.size // _LOOKED_AT)]
-        else:
-            stored = data[place.output]
-        values = real_values(place.tensor, stored).astype(np.float64).reshape(-1)
-        if not np.isfinite(values).all():
-            return None
-        values = values - values.mean()
-        norm = sqrt(dot(values, values))
-        return values / norm if norm > 0.0 else None
-
-
-def _correlation(one: npt.NDArray[np.float64] | None, other: npt.NDArray[np.float64] | None) -> float:
-    """Pearson's r; 0 where nothing can be said."""
-    if one is None or other is None or one.size != other.size:
-        return 0.0
-    return dot(one, other)
-
-
 def _settle_by_content(
-    pairs: list[LayerPair],
-    references: list[NodeTensor],
-    targets: list[NodeTensor],
-    of_reference: _Contents,
-    of_target: _Contents,
+    pairs: list[LayerPair], references: list[NodeTensor], targets: list[NodeTensor], contents: Contents
 ) -> list[LayerPair]:
-    if not (of_reference.has_data() and of_target.has_data()):
+    if not contents.known():
         return pairs
-    agreement = {id(p): _correlation(of_reference.unit(p.reference), of_target.unit(p.target)) for p in pairs}
-    doubtful = [pair for pair in pairs if agreement[id(pair)] < _SAME_CONTENT]
-    own = {id(place): agreement[id(pair)] for pair in doubtful for place in (pair.reference, pair.target)}
-    firm = [pair for pair in pairs if agreement[id(pair)] >= _SAME_CONTENT]
-    free_references, free_targets = _without(firm, references, targets)
+    firm = [pair for pair in pairs if contents.likeness(pair.reference, pair.target).same]
+    doubtful = [pair for pair in pairs if not contents.likeness(pair.reference, pair.target).same]
+    own = {
+        id(place): contents.likeness(pair.reference, pair.target).correlation
+        for pair in doubtful
+        for place in (pair.reference, pair.target)
+    }
     matches = []
+    free_references, free_targets = _without(firm, references, targets)
     for place in free_references:
         for other in free_targets:
-            found = _correlation(of_reference.unit(place), of_target.unit(other))
-            held = max(own.get(id(place), 0.0), own.get(id(other), 0.0))
-            if found >= _SAME_CONTENT and (1.0 - found) * _CLEARLY_BETTER <= 1.0 - held:
+            found = contents.likeness(place, other).correlation
+            if clearly_better(found, max(own.get(id(place), 0.0), own.get(id(other), 0.0))):
                 matches.append((-round(found, 6), place.position, other.position, place, other))
     matches.sort(key=lambda match: match[:3])
     settled, taken = list(firm), set[int]()
@@ -240,9 +218,48 @@ def _settle_by_content(
     return settled + [p for p in doubtful if id(p.reference) not in taken and id(p.target) not in taken]
 
 
-def _left_reference(place: NodeTensor, targets: list[NodeTensor]) -> Unpaired:
-    same_id = [other for other in targets if other.node.m_id == place.node.m_id >= 0]
-    reason = "no node of the target matches it in id, shape and content" if targets else "the target shows no nodes"
+def _pair_changed(references: list[NodeTensor], targets: list[NodeTensor]) -> list[LayerPair]:
+    """Layers that the target stores otherwise: same id and shape, another type or scale."""
+    pairs = []
+    left = list(targets)
+    for place in references:
+        for other in reversed(left):
+            if place.node.m_id == other.node.m_id >= 0 and same_dimensions(place.tensor, other.tensor):
+                left.remove(other)
+                pairs.append(LayerPair(place, other, "id"))
+                break
+    return pairs
+
+
+def _pair_as_many_left(
+    references: list[NodeTensor], targets: list[NodeTensor], pairs: list[LayerPair]
+) -> list[LayerPair]:
+    """Layers of one shape, channels first or last, of which as many are left on both sides between the same pairs."""
+    before = {id(place): _before(place, [pair.reference for pair in pairs]) for place in references}
+    before |= {id(place): _before(place, [pair.target for pair in pairs]) for place in targets}
+    found: list[LayerPair] = []
+    left = list(references)
+    while left:
+        mine, theirs = (
+            [p for p in side if before[id(p)] == before[id(left[0])] and same_dimensions(p.tensor, left[0].tensor)]
+            for side in (left, targets)
+        )
+        if len(mine) == len(theirs):
+            found += [LayerPair(*both, "order") for both in zip(mine, theirs, strict=True)]
+        left = [place for place in left[1:] if all(place is not other for other in mine)]
+    return found
+
+
+def _before(place: NodeTensor, paired: Sequence[NodeTensor]) -> frozenset[int]:
+    """Which of the paired tensors are written before this one."""
+    mine = place.position, place.output
+    return frozenset(k for k, other in enumerate(paired) if (other.position, other.output) < mine)
+
+
+def _left_reference(place: NodeTensor, numbered: list[NodeTensor], has_nodes: bool) -> Unpaired:
+    """`numbered` are the target's tensors, where ids are compared."""
+    same_id = [other for other in numbered if other.node.m_id == place.node.m_id >= 0]
+    reason = "no node of the target matches it in id, shape and content" if has_nodes else "the target shows no nodes"
     if same_id and not any(_compatible(place.tensor, other.tensor) for other in same_id):
         reason = f"the target's node of this id writes {_kind(same_id[-1].tensor)}, not {_kind(place.tensor)}"
     elif same_id:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy.typing as npt
+
+from ai_runner.compare.arrangement import Arrangement
 from ai_runner.model import NodeInfo, TensorInfo
+from ai_runner.profile import NodeProfile
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,14 @@ class NodeTensor:
     node: NodeInfo
     tensor: TensorInfo
 
+    def data(self, nodes: Sequence[NodeProfile]) -> npt.NDArray[Any]:
+        """What it held in a run, ``(batch,) + sample_shape``."""
+        return nodes[self.position].data[self.output]
+
+    def shown(self, nodes: Sequence[NodeProfile]) -> bool:
+        """True when the run has its data."""
+        return self.output < len(nodes[self.position].data)
+
 
 @dataclass(frozen=True)
 class LayerPair:
@@ -24,11 +38,18 @@ class LayerPair:
     Attributes:
         reference, target: the two tensors.
         evidence: ``id``, ``order``, ``content`` or ``map``.
+        arrangement: that brings the target's values into the order of the reference; None where they are in it.
     """
 
     reference: NodeTensor
     target: NodeTensor
     evidence: str
+    arrangement: Arrangement | None = None
+
+    def target_data(self, nodes: Sequence[NodeProfile]) -> npt.NDArray[Any]:
+        """What the target's tensor held in a run, ``(batch, ...)``, in the order of the reference."""
+        data = self.target.data(nodes)
+        return data if self.arrangement is None else self.arrangement(data)
 
 
 def layer_index(place: NodeTensor) -> int:

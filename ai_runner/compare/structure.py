@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose
 
-from ai_runner.compare.tensor_alignment import shape_without_ones
+from ai_runner.compare.arrangement import shape_without_ones
 from ai_runner.model import ModelInfo, TensorInfo
 from ai_runner.quantization import Quantization
 
@@ -42,9 +42,8 @@ def structural_differences(
         inputs, outputs: positions that were paired, reference and target.
     """
     found = []
-    mine, theirs = _digest(reference), _digest(target)
-    if mine and theirs and len(mine) == len(theirs) and mine != theirs:
-        found.append(StructuralDifference("model", "hash", mine, theirs))
+    if same_model(reference, target) is False:
+        found.append(StructuralDifference("model", "hash", _digest(reference), _digest(target)))
     for word, pairs, ours, others in (
         ("input", inputs, reference.inputs, target.inputs),
         ("output", outputs, reference.outputs, target.outputs),
@@ -55,6 +54,12 @@ def structural_differences(
             where = f"{word} {place} '{ours[place].name}'"
             found += tensor_differences(where, ours[place], others[other])
     return tuple(found)
+
+
+def same_model(reference: ModelInfo, target: ModelInfo) -> bool | None:
+    """Whether both were made from one file; None where one does not tell, or by another kind of hash."""
+    mine, theirs = _digest(reference), _digest(target)
+    return mine == theirs if mine and theirs and len(mine) == len(theirs) else None
 
 
 def tensor_differences(where: str, reference: TensorInfo, target: TensorInfo) -> list[StructuralDifference]:

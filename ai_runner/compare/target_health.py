@@ -79,12 +79,12 @@ class TargetHealth:
             monitor.update(output, expected.get(place), new_inputs)
             self._echoes[place] += max((_equal_samples(output, array) for array in inputs), default=0)
         for pair in pairs:
-            key, theirs = (pair.reference.position, pair.reference.output), pair.target
+            key = pair.reference.position, pair.reference.output
             if key not in self._layers:
                 name = f"layer {layer_index(pair.reference)} {pair.reference.node.name}"
-                self._layers[key] = name, HealthMonitor(theirs.tensor, name)
-            written, right = target.nodes[theirs.position].data, reference.nodes[pair.reference.position].data
-            self._layers[key][1].update(written[theirs.output], right[pair.reference.output], new_inputs)
+                self._layers[key] = name, HealthMonitor(pair.target.tensor, name)
+            written, right = pair.target_data(target.nodes), pair.reference.data(reference.nodes)
+            self._layers[key][1].update(written, right, new_inputs)
 
     def repeat(self, run: Callable[[list[Array]], RunResult]) -> None:
         """Runs the first sample again, at the end of everything."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ai_runner.compare.layer_pair import LayerPair, layer_index
 from ai_runner.compare.participant import Participant, Session
 from ai_runner.compare.recorder import Observer
 from ai_runner.compare.scatter_sample import ScatterSampler
-from ai_runner.compare.structure import StructuralDifference, structural_differences, tensor_differences
+from ai_runner.compare.structure import StructuralDifference, same_model, structural_differences, tensor_differences
 from ai_runner.compare.target_health import HealthReport, TargetHealth
 from ai_runner.compare.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import TensorPair
@@ -105,7 +105,7 @@ class TargetJudge:
         self._scatters: list[ScatterSampler] = []
         self._missing: list[str] = []
         self._unpaired_outputs: list[Unpaired] = []
-        self._layers = _Layers(rule, layer_map)
+        self._layers = _Layers(replace(rule, named=()), layer_map)  # names are those of outputs
         self._structure: tuple[StructuralDifference, ...] = ()
         self._health: TargetHealth | None = None
         try:
@@ -119,6 +119,7 @@ class TargetJudge:
                     thorough=noise_floor.thorough,
                 )
             self._participant = participant
+            self._layers.same_model = same_model(reference, participant.info)
         except AiRunnerError as error:
             self._error = error
             return
@@ -241,9 +242,14 @@ class TargetJudge:
 
 
 class _Layers:
-    """The comparison of layers; aligned on the first chunk."""
+    """The comparison of layers; aligned on the first chunk.
+
+    Attributes:
+        same_model: whether reference and target were made from one file; None while nobody knows.
+    """
 
     def __init__(self, rule: ToleranceRule, layer_map: LayerMap | None) -> None:
+        self.same_model: bool | None = None
         self._rule = rule
         self._map = layer_map
         self._alignment: LayerAlignment | None = None
@@ -285,17 +291,14 @@ class _Layers:
             time.update(node)
         for layer, pair in self._pairs:
             if pair is not None:
-                mine, theirs = layer.reference, layer.target
-                pair.update(reference[mine.position].data[mine.output], target[theirs.position].data[theirs.output])
+                pair.update(layer.reference.data(reference), layer.target_data(target))
 
     def _align(self, reference: tuple[NodeProfile, ...], target: tuple[NodeProfile, ...]) -> None:
-        self._alignment = align_layers(reference, target, self._map)
+        self._alignment = align_layers(reference, target, self._map, self.same_model)
         self._times = [_NodeTime() for _ in target]
         for layer in self._alignment.pairs:
             mine, theirs = layer.reference, layer.target
-            shown = mine.output < len(reference[mine.position].data) and theirs.output < len(
-                target[theirs.position].data
-            )
+            shown = mine.shown(reference) and theirs.shown(target)
             pair = TensorPair(mine.tensor, theirs.tensor, self._rule) if shown else None
             self._pairs.append((layer, pair))
         # Only the descriptions are needed from here on: keeping the profiles would keep the first chunk's data.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from ai_runner.compare.arrangement import shape_without_ones
 from ai_runner.model import TensorInfo
 
 
@@ -22,11 +23,6 @@ def align_tensors(reference: Sequence[TensorInfo], target: Sequence[TensorInfo])
     if len(reference) == len(target) and all(map(_fits, reference, target)):
         return list(range(len(reference)))
     return [_only_fit(one, reference, target) for one in reference]
-
-
-def shape_without_ones(tensor: TensorInfo) -> tuple[int, ...]:
-    """The dimensions that carry data: the same tensor is (1, 10), (1, 1, 1, 10) or (10,) by runtime."""
-    return tuple(size for size in tensor.shape if size != 1)
 
 
 def _fits(one: TensorInfo, other: TensorInfo) -> bool:
