@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -11,6 +10,7 @@ from ai_runner.deadline import Deadline
 from ai_runner.descriptor import Descriptor
 from ai_runner.driver import AiRunnerCallback, Array, Driver, reduced_mode
 from ai_runner.errors import InvalidParamError, NotConnectedError
+from ai_runner.exclusive_use import ExclusiveUse
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
 
@@ -32,6 +32,7 @@ class InProcessDriver(Driver, Generic[Loaded]):
 
     Attributes:
         RUN_MODES: what a run may be asked for; other flags are left out.
+        use: to be held during a command beside `invoke`.
     """
 
     ISOLATABLE: ClassVar[bool] = True
@@ -41,16 +42,20 @@ class InProcessDriver(Driver, Generic[Loaded]):
         super().__init__(descriptor, **keywords)
         descriptor.choice("isolate", ("none", "process"), "none")
         self._loaded: Loaded | None = None
-        self._running = threading.Lock()
+        self.use = ExclusiveUse(descriptor, self._release)
 
     @abstractmethod
     def load(self) -> Loaded:
         """The model of the descriptor in its runtime; raises as `Driver.open`."""
 
+    def unload(self, loaded: Loaded) -> None:
+        """Frees of `loaded` what garbage collection does not."""
+
     def open(self, deadline: Deadline) -> None:
         """Loads the model, which cannot be interrupted; see `Driver.open`."""
         self.close()
-        self._loaded = self.load()
+        with self.use:
+            self._loaded = self.load()
 
     def names(self) -> tuple[str, ...]:
         """The one name: the file's stem as an identifier."""
@@ -70,22 +75,17 @@ class InProcessDriver(Driver, Generic[Loaded]):
 
         Raises:
             InvalidModelError: the runtime refused to run.
-            InvalidParamError: a run of this connection is going on, in a callback or another thread.
+            InvalidParamError: a value of the inputs is nothing that the runtime takes, or a run of this connection is
+                going on, in a callback or another thread.
         """
-        info, loaded = self.info(name), self.loaded
-        if not self._running.acquire(blocking=False):
-            raise InvalidParamError(
-                f"{self.descriptor}: invoked while a run is going on",
-                hint="use a connection of its own for each thread",
-            )
-        try:
-            return loaded.run(inputs, reduced_mode(mode, info.runtime.capabilities) & self.RUN_MODES, callback)
-        finally:
-            self._running.release()
+        with self.use:
+            info = self.info(name)
+            mode = reduced_mode(mode, info.runtime.capabilities) & self.RUN_MODES
+            return self.loaded.run(inputs, mode, callback)
 
     def close(self) -> None:
-        """Drops the model; during a run, when that ends."""
-        self._loaded = None
+        """Drops the model; during a run of another thread or from a callback, as soon as that run ends."""
+        self.use.close()
 
     def describe(self) -> str:
         """One line for a person."""
@@ -99,3 +99,8 @@ class InProcessDriver(Driver, Generic[Loaded]):
         if self._loaded is None:
             raise NotConnectedError(f"{self.descriptor}: is not connected", hint="open it first")
         return self._loaded
+
+    def _release(self) -> None:
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            self.unload(loaded)

@@ -32,6 +32,7 @@ FLOORS = {
             "descriptor",
             "driver",
             "errors",
+            "exclusive_use",
             "host",
             "firmware_proto",
             "impulse",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +21,7 @@ from ai_runner.errors import (
     NotConnectedError,
     TargetCrashError,
 )
+from ai_runner.exclusive_use import ExclusiveUse
 from ai_runner.isolation.blocks import blobs_in, fill, new_block
 from ai_runner.isolation.channel import Header
 from ai_runner.isolation.process import Child
@@ -63,8 +63,8 @@ class IsolatedDriver(Driver):
         except TypeError as error:
             raise InvalidParamError(f"{descriptor}: {error}", hint="give bytes, arrays, numbers or texts") from error
         self._child: Child | None = None
-        self._talking = threading.Lock()
-        self._close_wanted = False
+        # The answer to another request would be taken for this one's.
+        self._use = ExclusiveUse(descriptor, self._release)
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._infos: dict[str, ModelInfo] = {}
         self._description = ""
@@ -77,34 +77,35 @@ class IsolatedDriver(Driver):
             TargetCrashError: it died.
         """
         self.close()
-        self._child = child = Child()
-        self._finalizer = weakref.finalize(self, child.kill)
-        seconds = deadline.remaining()
-        blobs: list[Blob] = []
-        request = {
-            "do": "open",
-            "class": self._location,
-            "descriptor": encode(self.descriptor, blobs),
-            "keywords": encode(self.keywords, blobs),
-            "seconds": seconds,
-            "log_level": logging.getLogger("ai_runner").getEffectiveLevel(),
-        }
-        with child.time_limit(None if seconds is None else seconds + _GRACE_S) as expired:
-            try:
-                header, received = self._exchange(request, blobs)
-                self._infos, self._description = decode(header.get("result"), received)
-            except TargetCrashError as error:
-                if not expired.is_set():
+        with self._use:
+            self._child = child = Child()
+            self._finalizer = weakref.finalize(self, child.kill)
+            seconds = deadline.remaining()
+            blobs: list[Blob] = []
+            request = {
+                "do": "open",
+                "class": self._location,
+                "descriptor": encode(self.descriptor, blobs),
+                "keywords": encode(self.keywords, blobs),
+                "seconds": seconds,
+                "log_level": logging.getLogger("ai_runner").getEffectiveLevel(),
+            }
+            with child.time_limit(None if seconds is None else seconds + _GRACE_S) as expired:
+                try:
+                    header, received = self._exchange(request, blobs)
+                    self._infos, self._description = decode(header.get("result"), received)
+                except TargetCrashError as error:
+                    if not expired.is_set():
+                        raise
+                    raise LinkTimeoutError(
+                        f"{self.descriptor}: was not ready within {seconds:.3g} s",
+                        hint="give it more time",
+                        evidence=error.evidence,
+                        retryable=True,
+                    ) from None
+                except BaseException:
+                    self._drop()
                     raise
-                raise LinkTimeoutError(
-                    f"{self.descriptor}: was not ready within {seconds:.3g} s",
-                    hint="give it more time",
-                    evidence=error.evidence,
-                    retryable=True,
-                ) from None
-            except BaseException:
-                self._drop()
-                raise
 
     def names(self) -> tuple[str, ...]:
         """Names of the models."""
@@ -132,7 +133,7 @@ class IsolatedDriver(Driver):
         blobs: list[Blob] = []
         encoded = encode(list(inputs), blobs)
         sizes = [len(blob) for blob in blobs]
-        with self._conversation(), new_block(layout(sizes)[1]) as block:
+        with self._use, new_block(layout(sizes)[1]) as block:
             fill(block, blobs)
             request = {
                 "do": "invoke",
@@ -155,7 +156,7 @@ class IsolatedDriver(Driver):
             request = {"do": "extension", "name": name, "command": encode(command, blobs)}
         except TypeError as error:
             raise InvalidParamError(f"{self.descriptor}: {error}") from error
-        with self._conversation():
+        with self._use:
             header, received = self._exchange(request, blobs)
             return decode(header.get("result"), received)
 
@@ -164,17 +165,7 @@ class IsolatedDriver(Driver):
 
         During a run, from a callback or another thread, as soon as that run ends.
         """
-        if self._child is None:
-            return
-        if self._talking.locked():
-            self._close_wanted = True
-            return
-        try:
-            with self._child.time_limit(_CLOSE_S):
-                self._exchange({"do": "close"})
-        except AiRunnerError as error:
-            logging.getLogger(__name__).debug("%s: while closing: %s", self.descriptor, error)
-        self._drop(by_force=False)
+        self._use.close()
 
     def describe(self) -> str:
         """One line for a person."""
@@ -185,19 +176,15 @@ class IsolatedDriver(Driver):
             raise NotConnectedError(f"{self.descriptor}: is not connected", hint="open it first")
         return self._child
 
-    @contextmanager
-    def _conversation(self) -> Iterator[None]:
-        """One request at a time: the answer to another one would be taken for this one's."""
-        if not self._talking.acquire(blocking=False):
-            raise InvalidParamError(
-                f"{self.descriptor}: used while a run is going on", hint="use a connection of its own for each thread"
-            )
+    def _release(self) -> None:
+        if self._child is None:
+            return
         try:
-            yield
-        finally:
-            self._talking.release()
-            if self._close_wanted:
-                self.close()
+            with self._child.time_limit(_CLOSE_S):
+                self._exchange({"do": "close"})
+        except AiRunnerError as error:
+            logging.getLogger(__name__).debug("%s: while closing: %s", self.descriptor, error)
+        self._drop(by_force=False)
 
     def _exchange(
         self, request: Header, blobs: Sequence[Blob] = (), callback: AiRunnerCallback | None = None
@@ -266,7 +253,6 @@ class IsolatedDriver(Driver):
     def _drop(self, by_force: bool = True) -> None:
         """Ends the child if there is one; afterwards this driver is closed."""
         child, self._child = self._child, None
-        self._close_wanted = False
         self._infos, self._description = {}, ""
         if self._finalizer is not None:
             self._finalizer.detach()

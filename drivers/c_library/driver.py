@@ -6,7 +6,6 @@ Reads the library before loading it, loads a private copy, and binds every model
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +21,7 @@ from ai_runner.drivers.c_library.locate import LibraryFile, locate
 from ai_runner.drivers.c_library.memory import weights_for
 from ai_runner.drivers.c_library.stai import StaiBinding
 from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidParamError, NotConnectedError
+from ai_runner.exclusive_use import ExclusiveUse
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
 from ai_runner.shared_library.image import Image
@@ -57,22 +57,23 @@ class CLibraryDriver(Driver):
         self._path: Path | None = None
         self._images: list[Image] = []
         self._bindings: dict[str, Binding] = {}
-        self._running = threading.Lock()
-        self._close_wanted = False
+        self._use = ExclusiveUse(descriptor, self._release)
 
     def open(self, deadline: Deadline) -> None:
         """Locates, checks and loads the library and initialises its models; see Driver.open."""
-        library = locate(self.descriptor.address, self.keywords.get("dll_name"))
-        self._path = library.path
-        copied = self.keywords.get("reload", True) and _NO_COPY_VARIABLE not in os.environ
-        try:
-            image = Image(library.path, library.content if copied else None)
-            self._images.append(image)
-            for model in self._chosen(library, image):
-                self._bindings[model.name] = self._bind(image, model)
-        except BaseException:
-            self.close()
-            raise
+        self.close()
+        with self._use:
+            library = locate(self.descriptor.address, self.keywords.get("dll_name"))
+            self._path = library.path
+            copied = self.keywords.get("reload", True) and _NO_COPY_VARIABLE not in os.environ
+            try:
+                image = Image(library.path, library.content if copied else None)
+                self._images.append(image)
+                for model in self._chosen(library, image):
+                    self._bindings[model.name] = self._bind(image, model)
+            except BaseException:
+                self._release()
+                raise
 
     def names(self) -> tuple[str, ...]:
         """c-names of the models, sorted."""
@@ -92,34 +93,13 @@ class CLibraryDriver(Driver):
             InvalidParamError: a run of this connection is going on, in a callback or another thread.
             HwIOError: the observer library refuses the network.
         """
-        binding = self._bindings.get(name) or self._binding(name)
-        if not self._running.acquire(blocking=False):
-            raise InvalidParamError(
-                f"{self.descriptor}: invoked while a run is going on",
-                hint="use a connection of its own for each thread",
-            )
-        try:
+        with self._use:
+            binding = self._bindings.get(name) or self._binding(name)
             return binding.invoke(inputs, mode, callback)
-        finally:
-            self._running.release()
-            if self._close_wanted:
-                self.close()
 
     def close(self) -> None:
         """Unloads everything; during a run of another thread or from a callback, as soon as that run ends."""
-        if not self._running.acquire(blocking=False):
-            self._close_wanted = True
-            return
-        try:
-            self._close_wanted = False
-            for binding in self._bindings.values():
-                binding.close()
-            self._bindings.clear()
-            for image in reversed(self._images):
-                image.close()
-            self._images.clear()
-        finally:
-            self._running.release()
+        self._use.close()
 
     def describe(self) -> str:
         """One line: the file and its API."""
@@ -127,6 +107,14 @@ class CLibraryDriver(Driver):
             return super().describe()
         runtime = next(iter(self._bindings.values())).info.runtime
         return f"{runtime.name} {'.'.join(str(part) for part in runtime.version)}, {self._path}"
+
+    def _release(self) -> None:
+        for binding in self._bindings.values():
+            binding.close()
+        self._bindings.clear()
+        for image in reversed(self._images):
+            image.close()
+        self._images.clear()
 
     def _binding(self, name: str) -> Binding:
         if not self._bindings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -17,6 +16,7 @@ from ai_runner.drivers.eim.link import Link
 from ai_runner.drivers.eim.protocol import Connection
 from ai_runner.drivers.eim.starting import OPTIONS, EngineOptions, open_line
 from ai_runner.errors import InvalidMsgError, InvalidParamError, NotConnectedError
+from ai_runner.exclusive_use import ExclusiveUse
 from ai_runner.host import host_device
 from ai_runner.impulse.description import model_info
 from ai_runner.model import Mode, ModelInfo, model_name
@@ -52,8 +52,7 @@ class EimDriver(WireDriver):
                 f"{descriptor}: shared memory cannot be recorded", hint="leave shm=always out while recording"
             )
         self._execution: Execution | None = None
-        self._running = threading.Lock()
-        self._close_wanted = False
+        self._use = ExclusiveUse(descriptor, self._release)
 
     def open(self, deadline: Deadline) -> None:
         """Starts the engine, or connects to it, and says hello; see `Driver.open`.
@@ -71,15 +70,16 @@ class EimDriver(WireDriver):
         if remaining is not None:
             seconds = min(seconds, remaining)
         limit = Deadline(seconds)
-        engine = Engine(self._link(limit), self._options)
-        try:
-            engine.greet(max(limit.remaining() or 0.0, 0.001), "never" if self._is_recorded else self._options.shm)
-            self._execution = Execution(engine, self._described(engine))
-        except BaseException as error:
-            if isinstance(error, InvalidMsgError):
-                engine.link.explain(error)
-            self._leave(engine)
-            raise
+        with self._use:
+            engine = Engine(self._link(limit), self._options)
+            try:
+                engine.greet(max(limit.remaining() or 0.0, 0.001), "never" if self._is_recorded else self._options.shm)
+                self._execution = Execution(engine, self._described(engine))
+            except BaseException as error:
+                if isinstance(error, InvalidMsgError):
+                    engine.link.explain(error)
+                self._leave(engine)
+                raise
 
     def names(self) -> tuple[str, ...]:
         """The one name: the file's stem as an identifier."""
@@ -102,44 +102,33 @@ class EimDriver(WireDriver):
             InvalidMsgError: its replies are none, or of another kind of model than its hello.
             InvalidParamError: a feature is not finite, or a command of this connection is going on.
         """
-        execution = self._begin()
-        try:
+        with self._use:
+            execution = self._connected()
             if name != execution.info.name:
                 raise self._unknown(name, execution)
             if mode is not Mode.IO_ONLY:
                 mode = reduced_mode(mode, execution.info.runtime.capabilities) & _MODES
-            return execution.run(inputs[0], mode, callback)
-        except InvalidMsgError as error:
-            execution.engine.link.explain(error)
-            raise
-        finally:
-            self._end()
+            try:
+                return execution.run(inputs[0], mode, callback)
+            except InvalidMsgError as error:
+                execution.engine.link.explain(error)
+                raise
 
     def extension(self, name: str | None, **command: Any) -> Any:
         """Hello, raw replies, thresholds, as `ai_runner.drivers.eim.extension` describes."""
         if "cmd" not in command:
             return False
-        execution = self._begin()
-        try:
-            return extend(execution.engine, command)
-        except InvalidMsgError as error:
-            execution.engine.link.explain(error)
-            raise
-        finally:
-            self._end()
+        with self._use:
+            engine = self._connected().engine
+            try:
+                return extend(engine, command)
+            except InvalidMsgError as error:
+                engine.link.explain(error)
+                raise
 
     def close(self) -> None:
         """Ends the engine, or leaves it where it is somebody else's; from a callback, when its run has ended."""
-        if not self._running.acquire(blocking=False):
-            self._close_wanted = True
-            return
-        try:
-            self._close_wanted = False
-            execution, self._execution = self._execution, None
-            if execution is not None:
-                self._leave(execution.engine)
-        finally:
-            self._running.release()
+        self._use.close()
 
     def describe(self) -> str:
         """One line: process or socket, project, engine."""
@@ -172,20 +161,10 @@ class EimDriver(WireDriver):
     def _unknown(self, name: str, execution: Execution) -> InvalidParamError:
         return InvalidParamError(f"{self.descriptor}: no model {name!r}", hint=f"it has {execution.info.name!r}")
 
-    def _begin(self) -> Execution:
-        """The engine for one command, which `_end` ends."""
-        if not self._running.acquire(blocking=False):
-            raise InvalidParamError(
-                f"{self.descriptor}: asked while a run is going on", hint="use a connection of its own for each thread"
-            )
-        if self._execution is None:
-            self._running.release()
-        return self._connected()
-
-    def _end(self) -> None:
-        self._running.release()
-        if self._close_wanted:
-            self.close()
+    def _release(self) -> None:
+        execution, self._execution = self._execution, None
+        if execution is not None:
+            self._leave(execution.engine)
 
     def _leave(self, engine: Engine) -> None:
         engine.close()

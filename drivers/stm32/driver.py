@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -31,6 +30,7 @@ from ai_runner.errors import (
     LinkLostError,
     NotConnectedError,
 )
+from ai_runner.exclusive_use import ExclusiveUse
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
 from ai_runner.transport.cassette import Piece
@@ -68,8 +68,7 @@ class Stm32Driver(WireDriver):
         self._link: Link | None = None
         self._recovery: Recovery | None = None
         self._models: dict[str, ServedModel] = {}
-        self._running = threading.Lock()
-        self._close_wanted = False
+        self._use = ExclusiveUse(descriptor, self._release)
 
     @classmethod
     def recorded_peer(cls, pieces: Sequence[Piece]) -> RecordedPeer:
@@ -85,18 +84,19 @@ class Stm32Driver(WireDriver):
         self.close()
         expected = self.descriptor.options.get("expect", "")
         wanted = expected_hash(expected) if expected else ""
-        transport, connection, address = connecting.establish(self.descriptor, self.keywords, deadline)
-        self._link = Link(transport, connection, self._options.silence, bool(self.keywords.get("io_hw_log")))
-        try:
-            board = read_board(self._link)
-            self._recovery = self._recovery_of(board, address)
-            self._models = {model.name: _served(board, i) for i, model in enumerate(board.models)}
-            if wanted:
-                infos = [model.info for model in self._models.values()]
-                check_expected(infos, wanted, expected, transport.describe())
-        except BaseException:
-            self.close()
-            raise
+        with self._use:
+            transport, connection, address = connecting.establish(self.descriptor, self.keywords, deadline)
+            self._link = Link(transport, connection, self._options.silence, bool(self.keywords.get("io_hw_log")))
+            try:
+                board = read_board(self._link)
+                self._recovery = self._recovery_of(board, address)
+                self._models = {model.name: _served(board, i) for i, model in enumerate(board.models)}
+                if wanted:
+                    infos = [model.info for model in self._models.values()]
+                    check_expected(infos, wanted, expected, transport.describe())
+            except BaseException:
+                self._release()
+                raise
 
     def names(self) -> tuple[str, ...]:
         """Names of the models, in the order of the board."""
@@ -138,21 +138,7 @@ class Stm32Driver(WireDriver):
 
     def close(self) -> None:
         """Leaves the board at rest and in small packets, and the port; from a callback, when its run has ended."""
-        if not self._running.acquire(blocking=False):
-            self._close_wanted = True
-            return
-        try:
-            self._close_wanted = False
-            link, self._link, self._recovery = self._link, None, None
-            self._models = {}
-            if link is not None:
-                try:
-                    self._leave(link)
-                finally:
-                    if "transport" not in self.keywords:
-                        link.transport.close()
-        finally:
-            self._running.release()
+        self._use.close()
 
     def describe(self) -> str:
         """One line: line, dialect, device."""
@@ -162,6 +148,16 @@ class Stm32Driver(WireDriver):
         return f"{self._link.transport.describe()}, {info.runtime.protocol}, {info.device.desc}"
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _release(self) -> None:
+        link, self._link, self._recovery = self._link, None, None
+        self._models = {}
+        if link is not None:
+            try:
+                self._leave(link)
+            finally:
+                if "transport" not in self.keywords:
+                    link.transport.close()
 
     def _recovery_of(self, board: Board, address: str) -> Recovery:
         link = self._connected()
@@ -183,11 +179,7 @@ class Stm32Driver(WireDriver):
     @contextmanager
     def _at_rest(self) -> Iterator[tuple[Link, Recovery]]:
         """The link for one command, at rest before, and after an interrupt at rest again."""
-        if not self._running.acquire(blocking=False):
-            raise InvalidParamError(
-                f"{self.descriptor}: asked while a run is going on", hint="use a connection of its own for each board"
-            )
-        try:
+        with self._use:
             link, recovery = self._connected(), self._recovery
             if recovery is None:
                 raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
@@ -205,10 +197,6 @@ class Stm32Driver(WireDriver):
             except BaseException:
                 _leave_at_rest(link, recovery)
                 raise
-        finally:
-            self._running.release()
-            if self._close_wanted:
-                self.close()
 
     def _leave(self, link: Link) -> None:
         try:

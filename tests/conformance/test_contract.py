@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,6 +31,12 @@ def possible(driver: Driver, name: str, mode: Mode) -> Mode:
 def assert_same_outputs(a: RunResult, b: RunResult) -> None:
     for left, right in zip(a.outputs, b.outputs, strict=True):
         np.testing.assert_array_equal(left, right, strict=True)
+
+
+def in_a_thread(do: Callable[[], None]) -> None:
+    thread = threading.Thread(target=do)
+    thread.start()
+    thread.join()
 
 
 def arrays_of(result: RunResult) -> list[Array]:
@@ -352,13 +359,16 @@ class TestCallbacks:
         assert_same_outputs(driver.invoke(name, inputs, Mode.IO_ONLY, Nested()), before)
         assert len(refused) in (0, 3)
 
-    def test_closing_from_a_callback_takes_effect(self, driver: Driver, name: str, random_inputs: RandomInputs) -> None:
+    @pytest.mark.parametrize("by", [lambda close: close(), in_a_thread], ids=["itself", "another thread"])
+    def test_closing_from_a_callback_takes_effect(
+        self, driver: Driver, name: str, random_inputs: RandomInputs, by: Callable[..., None]
+    ) -> None:
         inputs = random_inputs(3)
         before = driver.invoke(name, inputs)
 
         class Close(AiRunnerCallback):
             def on_sample_begin(self, idx: int) -> None:
-                driver.close()
+                by(driver.close)
 
         try:
             result = driver.invoke(name, inputs, Mode.IO_ONLY, Close())
@@ -368,3 +378,22 @@ class TestCallbacks:
             assert_same_outputs(result, before)
         with pytest.raises(AiRunnerError):
             driver.invoke(name, inputs)
+
+    def test_opening_within_a_run_leaves_nothing_open_twice(
+        self, driver: Driver, name: str, random_inputs: RandomInputs
+    ) -> None:
+        inputs = random_inputs(3)
+        before = driver.invoke(name, inputs)
+        refused: list[AiRunnerError] = []
+
+        class Open(AiRunnerCallback):
+            def on_sample_begin(self, idx: int) -> None:
+                try:
+                    driver.open(Deadline(OPEN_S))
+                except AiRunnerError as error:
+                    refused.append(error)
+
+        assert_same_outputs(driver.invoke(name, inputs, Mode.IO_ONLY, Open()), before)
+        assert len(refused) == 3
+        driver.open(Deadline(OPEN_S))
+        assert_same_outputs(driver.invoke(name, inputs), before)
