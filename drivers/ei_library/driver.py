@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ai_runner.deadline import Deadline
 from ai_runner.descriptor import Descriptor
-from ai_runner.driver import AiRunnerCallback, Array, Driver, reduced_mode
+from ai_runner.driver import AiRunnerCallback, Array
 from ai_runner.drivers.ei_library.execution import run, stage_names
 from ai_runner.drivers.ei_library.extension import extend
 from ai_runner.drivers.ei_library.library import Library
 from ai_runner.drivers.ei_library.loading import open_library
-from ai_runner.errors import InvalidModelError, InvalidMsgError, InvalidParamError, NotConnectedError
+from ai_runner.errors import InvalidModelError, InvalidMsgError
 from ai_runner.host import host_device
 from ai_runner.impulse.description import model_info, pixel_scale
+from ai_runner.in_process import InProcessDriver
 from ai_runner.model import Mode, ModelInfo, model_name
 from ai_runner.profile import RunResult
 
-_MODES = Mode.PER_LAYER | Mode.PERF_ONLY
+
+@dataclass
+class LoadedImpulse:
+    """A library and what its model is, `debug` for each step printed."""
+
+    library: Library
+    info: ModelInfo
+    debug: bool
+
+    def run(self, inputs: Sequence[Array], mode: Mode, callback: AiRunnerCallback | None) -> RunResult:
+        """Runs a batch, sample by sample; see `ai_runner.drivers.ei_library.execution`."""
+        return run(self.library, self.info, inputs[0], mode, callback, self.debug)
 
 
-class EiLibraryDriver(Driver):
+class EiLibraryDriver(InProcessDriver[LoadedImpulse]):
     """A library with the C interface of this package, or with the `ei_ffi_*` functions of the Rust crate.
 
     The input is ``features``, the raw features that Studio shows; outputs are those of `ai_runner.impulse.result`.
@@ -46,107 +55,42 @@ class EiLibraryDriver(Driver):
         "isolate": "process: run in a child process, so that a crash does not take yours along; none (default)",
     }
     KEYWORDS: ClassVar[frozenset[str]] = frozenset({"reload"})
-    ISOLATABLE: ClassVar[bool] = True
+    RUN_MODES: ClassVar[Mode] = Mode.PER_LAYER | Mode.PERF_ONLY
 
     def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:
         super().__init__(descriptor, **keywords)
-        descriptor.choice("isolate", ("none", "process"), "none")
         self._debug = descriptor.choice("debug", ("0", "1"), "0") == "1"
         self._scale = pixel_scale(descriptor)
-        self._library: Library | None = None
-        self._info: ModelInfo | None = None
-        self._running = threading.Lock()
-        self._close_wanted = False
 
-    def open(self, deadline: Deadline) -> None:
-        """Loads the library and initialises its model, which cannot be interrupted; see `Driver.open`."""
-        self.close()
+    def load(self) -> LoadedImpulse:
+        """Loads the library and initialises its model."""
         library = open_library(
             self.descriptor.address, self.descriptor.options.get("metadata"), self.keywords.get("reload", True)
         )
         try:
-            self._info = self._described(library)
+            return LoadedImpulse(library, self._described(library), self._debug)
         except BaseException:
             library.close()
             raise
-        self._library = library
 
-    def names(self) -> tuple[str, ...]:
-        """The one name: the file's stem as an identifier."""
-        return (self._connected().name,)
-
-    def info(self, name: str) -> ModelInfo:
-        """Description of the model; `runtime.attributes` has what the library says of it."""
-        info = self._connected()
-        if name != info.name:
-            raise InvalidParamError(f"{self.descriptor}: no model {name!r}", hint=f"it has {info.name!r}")
-        return info
-
-    def invoke(
-        self, name: str, inputs: Sequence[Array], mode: Mode = Mode.IO_ONLY, callback: AiRunnerCallback | None = None
-    ) -> RunResult:
-        """Runs a batch, sample by sample; see `Driver.invoke`.
-
-        Raises:
-            InvalidModelError: the library refused to classify.
-            InvalidParamError: a feature is not finite, or a command of this connection is going on.
-        """
-        info = self.info(name)
-        with self._alone() as library:
-            mode = reduced_mode(mode, info.runtime.capabilities) & _MODES
-            return run(library, info, inputs[0], mode, callback, self._debug)
+    def unload(self, loaded: LoadedImpulse) -> None:
+        """Ends the use of the model and unloads the library."""
+        loaded.library.close()
 
     def extension(self, name: str | None, **command: Any) -> Any:
         """Hello, raw results, thresholds, as `ai_runner.drivers.ei_library.extension` describes."""
         if "cmd" not in command:
             return False
-        with self._alone() as library:
-            return extend(library, self._connected(), command)
-
-    def close(self) -> None:
-        """Unloads; during a run of another thread or from a callback, as soon as that run ends."""
-        if not self._running.acquire(blocking=False):
-            self._close_wanted = True
-            return
-        try:
-            self._close_wanted = False
-            library, self._library, self._info = self._library, None, None
-            if library is not None:
-                library.close()
-        finally:
-            self._running.release()
+        with self.use:
+            return extend(self.loaded.library, self.loaded.info, command)
 
     def describe(self) -> str:
         """One line: the file, its interface, project and engine."""
-        if self._library is None or self._info is None:
+        if self._loaded is None:
             return super().describe()
-        attributes = self._info.runtime.attributes
+        library, attributes = self._loaded.library, self._loaded.info.runtime.attributes
         project = f", project {attributes['project']}" if "project" in attributes else ""
-        return f"{self._library.path}, {self._library.interface}{project}, {attributes['engine']}"
-
-    # -- inside -----------------------------------------------------------------------------------------------------
-
-    def _connected(self) -> ModelInfo:
-        if self._info is None:
-            raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
-        return self._info
-
-    @contextmanager
-    def _alone(self) -> Iterator[Library]:
-        """The library for one command."""
-        self._connected()
-        if not self._running.acquire(blocking=False):
-            raise InvalidParamError(
-                f"{self.descriptor}: asked while a run is going on", hint="use a connection of its own for each thread"
-            )
-        try:
-            if self._library is None:
-                raise NotConnectedError(f"{self.descriptor}: not open", hint="open it first")
-            yield self._library
-        finally:
-            self._running.release()
-            if self._close_wanted:
-                self.close()
+        return f"{library.path}, {library.interface}{project}, {attributes['engine']}"
 
     def _described(self, library: Library) -> ModelInfo:
         try:
