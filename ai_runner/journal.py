@@ -1,25 +1,31 @@
 """Long runs that survive being killed: every result is on disk before the next is asked for.
 
 A journal is a folder. ``journal.json`` says what was asked, so that a journal is not continued with another question;
-the results of each runtime lie in a folder of their own, a file a piece: some consecutive samples of one call. A
-resumed run makes the same calls in the same order, and a `JournaledSession` answers from the files as far as they
-reach. Whoever compares sees the same arrays as in an uninterrupted run, and so comes to the same numbers.
+the results of each runtime lie in a folder of their own, with a ``runtime.json`` that says which runtime it was, and a
+file a piece: some consecutive samples of one call. A resumed run makes the same calls in the same order, and a
+`JournaledSession` answers from the files as far as they reach. Whoever compares sees the same arrays as in an
+uninterrupted run, and so comes to the same numbers. A lock on the file ``lock`` keeps a second run away, and goes with
+the process that holds it.
 
 A piece: the magic, the length of the JSON part (8 bytes, little-endian), the JSON part, the blobs it refers to, and the
-SHA-256 of all before. It is written under another name and renamed, so that a file is whole or not there.
+SHA-256 of all before. It is written under another name and renamed, so that a file is whole or not there. One that a
+crash of the system or of the disk damaged all the same is run again.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import struct
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 import numpy as np
 
@@ -30,60 +36,106 @@ from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult, joined_results
 from ai_runner.runner import AiRunner
 
-SCHEMA = "ai-runner/journal/1"
+SCHEMA = "ai-runner/journal/2"
 PIECE_S = 1.0  # what is lost at most when a run is killed
 
 _MAGIC = b"AiRunner piece 1\n"
 _LENGTH = struct.Struct("<Q")
 _DIGEST = hashlib.sha256().digest_size
+_HEAD, _LOCK = "journal.json", "lock"
+_UNFINISHED = {"journal.part", _LOCK}  # what a run leaves that is killed at its very beginning
+_LIBRARIES = {".so", ".dll", ".dylib"}
+_ELSEWHERE = "run the same command to resume, or choose an empty folder"
 _PARTS = tuple(field.name for field in fields(RunResult) if field.name != "info")
 
 
 class Journal:
-    """The folder of one run.
+    """The folder of one run; a context manager.
 
     Args:
         folder: made when it does not exist.
         question: what was asked, texts and numbers, the same on every resumption.
 
+    Attributes:
+        resumed: runs of samples that were taken from it.
+        damaged: pieces that could not be read, and whose samples were run again.
+
     Raises:
-        InvalidParamError: the folder cannot be written, holds something else, or the journal of another question.
+        InvalidParamError: the folder cannot be written, is in use, holds something else, or the journal of another
+            question.
     """
 
     def __init__(self, folder: str | Path, question: Mapping[str, Any]) -> None:
         self.folder = Path(folder)
-        self.resumed = 0
-        asked = {"schema": SCHEMA, "question": dict(question)}
-        head = self.folder / "journal.json"
+        self.resumed = self.damaged = 0
+        self._lock: IO[bytes] | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if head.exists():
-                self._check(json.loads(head.read_text("utf-8")), asked)
-            elif any(self.folder.iterdir()):
+            there = {path.name for path in self.folder.iterdir()}
+            if _HEAD not in there and there - _UNFINISHED:
                 raise InvalidParamError(f"{folder}: holds files and no journal", hint="choose an empty folder")
-            else:
-                _write(head, json.dumps(asked, indent=2, sort_keys=True).encode())
-        except (OSError, ValueError, RecursionError) as error:
+            self._lock = _locked(self.folder / _LOCK)
+        except OSError as error:
             if isinstance(error, AiRunnerError):
                 raise
-            raise InvalidParamError(f"{folder}: is no journal: {error}", hint="choose an empty folder") from error
+            raise InvalidParamError(
+                f"{folder}: cannot be a journal: {error.strerror or error}", hint="choose another folder"
+            ) from error
+        try:
+            self._same(self.folder / _HEAD, {"schema": SCHEMA, **question}, "another run")
+        except BaseException:
+            self.close()
+            raise
 
-    def _check(self, found: Any, asked: Mapping[str, Any]) -> None:
-        if not isinstance(found, dict) or found.get("schema") != SCHEMA or not isinstance(found.get("question"), dict):
-            raise InvalidParamError(f"{self.folder}: is no journal of this version", hint="choose an empty folder")
-        before, now = found["question"], json.loads(json.dumps(asked["question"]))
-        for key in sorted({*before, *now}):
-            if before.get(key) != now.get(key):
-                raise InvalidParamError(
-                    f"{self.folder}: is the journal of another run: {key} was {before.get(key)!r}, is {now.get(key)!r}",
-                    hint="run the same command to resume, or choose an empty folder",
-                )
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets others have it. May be called again."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def session(self, runner: AiRunner, place: str) -> JournaledSession:
-        """`runner` with its results kept under `place`, a name that is the same on every resumption."""
+        """`runner` with its results kept under `place`, a name that is the same on every resumption.
+
+        Raises:
+            InvalidParamError: what is under `place` comes from another runtime, or cannot be read.
+            HwIOError: it cannot be written.
+        """
         folder = self.folder / place
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise HwIOError(
+                f"{folder}: cannot be made: {error.strerror or error}", hint="the disk may be full"
+            ) from error
+        self._same(folder / "runtime.json", _identity(runner), f"another {place}")
         return JournaledSession(runner, folder, self)
+
+    def _same(self, path: Path, facts: Mapping[str, Any], other: str) -> None:
+        """Writes the facts, or sees that they are those of the run that is resumed."""
+        now = json.loads(json.dumps(facts))
+        if not path.exists():
+            _write(path, json.dumps(now, indent=2, sort_keys=True).encode())
+            return
+        try:
+            before = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InvalidParamError(f"{path}: is damaged: {error}", hint="choose an empty folder") from error
+        if not isinstance(before, dict):
+            raise InvalidParamError(f"{path}: is damaged: no object", hint="choose an empty folder")
+        for key in [*now, *(before.keys() - now.keys())]:
+            if before.get(key) != now.get(key):
+                raise InvalidParamError(
+                    f"{self.folder}: is the journal of {other}: {key} was {before.get(key)!r}, is {now.get(key)!r}",
+                    hint=_ELSEWHERE,
+                )
 
 
 class JournaledSession:
@@ -102,8 +154,8 @@ class JournaledSession:
         """As `AiRunner.run`; samples that the journal has are not run.
 
         Raises:
-            InvalidModelError: the journal is damaged, or was written for other inputs.
-            InvalidParamError: it cannot be written.
+            InvalidModelError: the journal was written for other inputs.
+            HwIOError: it cannot be written.
         """
         arrays = [np.asarray(array) for array in inputs]
         call, self._calls = self._calls, self._calls + 1
@@ -115,13 +167,24 @@ class JournaledSession:
             stop = min(start + (known or self._size), len(arrays[0]))
             part = [array[start:stop] for array in arrays]
             path = self._folder / f"{call:06d}-{start:06d}-{stop - start:06d}.piece"
-            if known:
-                results.append(_read(path, info, _question(info, part, mode)))
-                self._journal.resumed += stop - start
-            else:
-                results.append(self._run_piece(path, info, part, name, mode))
+            result = self._known(path, info, _question(info, part, mode)) if known else None
+            results.append(result or self._run_piece(path, info, part, name, mode))
             start = stop
         return joined_results(results)
+
+    def _known(self, path: Path, info: ModelInfo, question: list[Any]) -> RunResult | None:
+        try:
+            asked, result = _read(path, info)
+        except (OSError, ValueError, KeyError, TypeError, struct.error, RecursionError):
+            self._journal.damaged += 1
+            return None
+        if asked != question:
+            raise InvalidModelError(
+                f"{path}: holds results of another model or for other inputs",
+                hint="choose an empty folder for the journal",
+            )
+        self._journal.resumed += len(result.outputs[0])
+        return result
 
     def _run_piece(self, path: Path, info: ModelInfo, part: Sequence[Array], name: Any, mode: Mode) -> RunResult:
         begun = perf_counter()
@@ -138,6 +201,52 @@ class JournaledSession:
         elif spent > PIECE_S:
             self._size = max(1, len(part[0]) // 2)
         return result
+
+
+def _identity(runner: AiRunner) -> dict[str, Any]:
+    """What must not change between the runs of one journal; the port or path of a descriptor may."""
+    info, descriptor = runner.model_info(), runner.descriptor
+    return {
+        "scheme": descriptor.scheme,
+        "options": dict(descriptor.options),
+        "model": f"{info.name} {info.hash}",
+        "runtime": f"{info.runtime.name} {info.runtime.version} {info.runtime.rt_lib_desc} {info.runtime.compiler}",
+        "compiled": info.compile_datetime,
+        "device": info.device.dev_id,
+        "files": _checksums(Path(descriptor.address)),
+    }
+
+
+def _checksums(path: Path) -> list[str]:
+    """SHA-256 of a file, or of the libraries in a folder; nothing of what is no path."""
+    try:
+        among = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+        files = [each for each in among if each == path or each.suffix in _LIBRARIES]
+        return [hashlib.sha256(each.read_bytes()).hexdigest() for each in files]
+    except (OSError, ValueError):
+        return []
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """An open file that no other process can have; the system lets go of it when this one ends, however it ends."""
+    file = path.open("ab")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            file.close()
+            raise InvalidParamError(
+                f"{path.parent}: another run is using this journal", hint="wait for it, or choose another folder"
+            ) from None
+        # A file system without locks: better no protection than no journal.
+    return file
 
 
 def _existing(folder: Path) -> dict[tuple[int, int], int]:
@@ -164,28 +273,20 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, Sequence) and not isinstance(value, tuple | list | str) else value
 
 
-def _read(path: Path, info: ModelInfo, question: list[Any]) -> RunResult:
-    try:
-        content = path.read_bytes()
-        body, digest = content[:-_DIGEST], content[-_DIGEST:]
-        if not body.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
-            raise ValueError("its checksum does not fit")
-        (length,) = _LENGTH.unpack_from(body, len(_MAGIC))
-        begin = len(_MAGIC) + _LENGTH.size
-        header = json.loads(body[begin : begin + length])
-        blobs, position = [], begin + length
-        for size in header["sizes"]:
-            blobs.append(memoryview(body)[position : position + size])
-            position += size
-        asked, parts = header["question"], decode(header["result"], blobs)
-        result = RunResult(info=info, **parts)
-    except (OSError, ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
-        raise InvalidModelError(f"{path}: is damaged: {error}", hint="remove it: its samples are run again") from error
-    if asked != question:
-        raise InvalidModelError(
-            f"{path}: holds results of another model or for other inputs", hint="choose an empty folder for the journal"
-        )
-    return result
+def _read(path: Path, info: ModelInfo) -> tuple[list[Any], RunResult]:
+    """The question and the result of a piece."""
+    content = path.read_bytes()
+    body, digest = content[:-_DIGEST], content[-_DIGEST:]
+    if not body.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
+        raise ValueError("its checksum does not fit")
+    (length,) = _LENGTH.unpack_from(body, len(_MAGIC))
+    begin = len(_MAGIC) + _LENGTH.size
+    header = json.loads(body[begin : begin + length])
+    blobs, position = [], begin + length
+    for size in header["sizes"]:
+        blobs.append(memoryview(body)[position : position + size])
+        position += size
+    return header["question"], RunResult(info=info, **decode(header["result"], blobs))
 
 
 def _write(path: Path, content: bytes, with_digest: bool = False) -> None:
@@ -199,4 +300,4 @@ def _write(path: Path, content: bytes, with_digest: bool = False) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise HwIOError(f"{path}: cannot be written: {error.strerror or error}", hint="is the disk full?") from error
+        raise HwIOError(f"{path}: cannot be written: {error.strerror or error}", hint="the disk may be full") from error

@@ -163,7 +163,8 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
         if bundle is not None:
             bundle.places = tuple(targets)
         trained = stack.enter_context(_open(args.float)) if args.float else None
-        journal = _journal(args, reference, source.description, source.samples)
+        journal = _journal(args, source.description, source.samples)
+        stack.enter_context(journal or nullcontext())
         for target in targets.values():
             foretell(target, source.samples)
         with ProgressBar("validate") as progress:
@@ -188,6 +189,8 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
             notes.append(save_failing(args.save_failing, failing, source, info.inputs))
     if journal is not None and journal.resumed:
         notes.append(f"{journal.resumed} runs of samples were taken from the journal {args.journal}")
+    if journal is not None and journal.damaged:
+        notes.append(f"damaged pieces of the journal {args.journal}, run again: {journal.damaged}")
     judged = iter(validation.targets)
     results = tuple(failed.get(place) or next(judged) for place in range(len(args.desc)))
     return replace(validation, targets=results, notes=tuple(notes))
@@ -265,7 +268,7 @@ def _open_targets(texts: list[str], stack: ExitStack) -> tuple[dict[int, AiRunne
     return opened, failed
 
 
-def _journal(args: argparse.Namespace, reference: AiRunner, data: str, samples: int) -> Journal | None:
+def _journal(args: argparse.Namespace, data: str, samples: int) -> Journal | None:
     """The journal of this question, new or to be resumed."""
     from ai_runner import __version__
     from ai_runner.journal import Journal
@@ -276,7 +279,6 @@ def _journal(args: argparse.Namespace, reference: AiRunner, data: str, samples: 
         args.journal,
         {
             "ai_runner": __version__,
-            "reference": reference.model_info().hash or str(reference.descriptor),
             "targets": len(args.desc),
             "float": args.float,
             "data": data,
