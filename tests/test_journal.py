@@ -140,7 +140,7 @@ def test_another_runtime_is_refused(digits_int8: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidParamError, match=r"is the journal of another target-0: options was .*builtin"):
         keep(f"tflite:{copy}?kernels=builtin")
     copy.write_bytes(digits_int8.read_bytes() + b"!")
-    with pytest.raises(InvalidParamError, match="is the journal of another target-0: files was"):
+    with pytest.raises(InvalidParamError, match="is the journal of another target-0: model was"):
         keep(f"tflite:{copy}?kernels=reference")
     copy.write_bytes(digits_int8.read_bytes())
     keep(f"tflite:{copy}?kernels=reference")
