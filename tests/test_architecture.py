@@ -27,6 +27,7 @@ FACE = 7
 FLOORS = {
     GROUND: {
         *(
+            "canary",
             "compat_dict",
             "deadline",
             "descriptor",

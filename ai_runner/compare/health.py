@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.unwritten import Unwritten
 from ai_runner.model import TensorInfo
 
 Array = npt.NDArray[Any]
@@ -31,8 +33,8 @@ class TensorHealth:
         dead_channels: channels (last dimension) with one value throughout; 0 when the whole tensor is constant.
         repeated: samples equal to the one before although the reference's are not, or where it has none the inputs.
         findings: what a reader should know, one clause each.
-        kinds: of the findings, a word each: ``non_finite``, ``stale``, ``constant``, ``dead_channels``, ``saturation``,
-            ``unused_range``.
+        kinds: of the findings, a word each: ``non_finite``, ``stale`` (unchanged, or not written at all), ``constant``,
+            ``dead_channels``, ``saturation``, ``unused_range``.
     """
 
     name: str
@@ -116,8 +118,9 @@ class HealthMonitor:
         self._channels = tensor.sample_shape[-1] if tensor.sample_shape else 1
         self._target = _Counts.none(self._channels)
         self._reference = _Counts.none(self._channels)
-        self._samples = self._repeated = 0
+        self._samples = self._repeated = self._unwritten_nan = 0
         self._last: tuple[Array, Array] | None = None
+        self._unwritten = Unwritten(prod(tensor.sample_shape))
 
     def update(self, values: Array, expected: Array | None, new_inputs: npt.NDArray[np.bool_]) -> None:
         """Adds samples.
@@ -132,6 +135,7 @@ class HealthMonitor:
         rows = values.reshape(len(values), -1)
         of_reference = rows if expected is None else expected.reshape(len(values), -1)
         self._samples += len(rows)
+        self._unwritten_nan += self._unwritten.update(rows)
         counts = _Counts.of(values, self._channels)
         self._target.add(counts)
         same = rows.dtype == of_reference.dtype and np.array_equal(rows, of_reference)
@@ -149,6 +153,10 @@ class HealthMonitor:
                 rows, expected, new_inputs = rows[:1], expected[:1], new_inputs[:1]
             new_inputs = new_inputs & ~_as_before(expected, theirs)
         self._repeated += int((_as_before(rows, mine) & new_inputs).sum())
+
+    def update_again(self, values: Array) -> None:
+        """Adds samples that were run before, ``(batch,) + sample_shape``: only canaries are looked for."""
+        self._unwritten.update(values.reshape(len(values), -1))
 
     def result(self) -> TensorHealth:
         """What was found so far."""
@@ -177,9 +185,12 @@ class HealthMonitor:
     def _findings(self) -> dict[str, str]:
         """What is odd, by its kind."""
         counts, expected, found = self._target, self._reference, dict[str, str]()
-        if (counts.nan, counts.inf) != (expected.nan, expected.inf):
-            found["non_finite"] = f"{counts.nan} NaN and {counts.inf} Inf in {counts.count} elements"
-        if self._repeated:
+        nan = counts.nan - self._unwritten_nan
+        if (nan, counts.inf) != (expected.nan, expected.inf):
+            found["non_finite"] = f"{nan} NaN and {counts.inf} Inf in {counts.count} elements"
+        if unwritten := self._unwritten.finding:
+            found["stale"] = unwritten
+        elif self._repeated:
             found["stale"] = f"in {self._repeated} of {self._samples} samples it did not change though it should have"
         if not counts.known or self._samples < FEWEST_SAMPLES:
             return found

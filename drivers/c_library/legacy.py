@@ -8,6 +8,7 @@ from ctypes import c_bool, c_int32, c_uint32, c_void_p
 from functools import partial
 from time import perf_counter_ns
 
+from ai_runner.canary import canary_patterns
 from ai_runner.driver import AiRunnerCallback, Array
 from ai_runner.drivers.c_library import legacy_abi as abi
 from ai_runner.drivers.c_library.binding import Binding
@@ -155,6 +156,7 @@ class LegacyBinding(Binding):
         self._io = (*self._inputs.buffers, *self._outputs.buffers)
         self._io_sizes = (*self._input_sizes, *self._output_sizes)
         self._capacity = max(1, _STAGING_BYTES // sum(self._io_sizes))
+        self._canaries = [canary_patterns(tensor) for tensor in self.info.outputs]
         self._reserved = self._batch = 0
         self._reserve(1)
         run, get_error = self._function("run", c_int32), self._function("get_error", c_uint32)
@@ -174,6 +176,12 @@ class LegacyBinding(Binding):
             self._input_staging, self._output_staging = windows[:count], windows[count:]
             sized = [window[:size] for window, size in zip(windows, self._io_sizes, strict=True)]
             self._input_windows, self._output_windows = sized[:count], sized[count:]
+            self._unwritten = [(w, c) for w, c in zip(sized[count:], self._canaries, strict=True) if c is not None]
+            self._unwritten_batches = [
+                (staging, tuple(memoryview(canary * samples) for canary in canaries), len(canaries[0]))
+                for staging, canaries in zip(self._output_staging, self._canaries, strict=True)
+                if canaries is not None
+            ]
             self._reserved = samples
         if samples != self._batch:
             for dimensions in (*self._inputs.dimensions, *self._outputs.dimensions):
@@ -212,6 +220,9 @@ class LegacyBinding(Binding):
         for start in range(0, batch, self._capacity):
             count = min(self._capacity, batch - start)
             self._reserve(count)
+            self._turn ^= 1
+            for staging, canaries, size in self._unwritten_batches:
+                staging[: count * size] = canaries[self._turn][: count * size]
             for staging, source, size in zip(self._input_staging, feed, self._input_sizes, strict=True):
                 staging[: count * size] = source[start * size : (start + count) * size]
             begin = perf_counter_ns()

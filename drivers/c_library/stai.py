@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ai_runner.canary import canary_patterns
 from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.c_library import stai_abi as abi
 from ai_runner.drivers.c_library.binding import Binding
@@ -155,6 +156,14 @@ class StaiBinding(Binding):
                 self._call(function, _addresses([block.address for block in blocks]), len(blocks))
         self._input_windows = self._io_windows("inputs", self._inputs, self._flags & abi.FLAG_INPUTS)
         self._output_windows = self._io_windows("outputs", self._outputs, self._flags & abi.FLAG_OUTPUTS)
+        self._unwritten = self._windows_for_canaries()
+
+    def _windows_for_canaries(self) -> list[tuple[memoryview, tuple[bytes, bytes]]]:
+        """Outputs that share no memory with what a run reads; inside the activations they are scratch until written."""
+        read = [*self._input_windows, *(block.view for block in (*self._states, *self._weights))]
+        free = [not any(map(partial(np.may_share_memory, window), read)) for window in self._output_windows]
+        canaries = [canary_patterns(tensor) for tensor in self._outputs]
+        return [(w, c) for w, c, f in zip(self._output_windows, canaries, free, strict=True) if f and c is not None]
 
     def _io_windows(self, kind: str, tensors: Sequence[TensorInfo], provided: int) -> list[memoryview]:
         """Views on inputs or outputs: where the library has put them, else in memory of our own."""

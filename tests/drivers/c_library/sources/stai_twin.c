@@ -6,10 +6,17 @@
  *   -DMANY_INPUTS      the description claims 60000 inputs
  *   -DSMALL_SIZE       an input claims fewer bytes than its shape needs
  *   -DNULL_TEXTS       the description has no strings
+ *   -DOUTPUTS_INSIDE   outputs lie in the activations too, the first one where the image is
  */
 #include "twin.h"
 
 #define API(operation) JOIN(stai_, NET, operation)
+
+#ifdef OUTPUTS_INSIDE
+#define FLAGS (1 << 27 | 1 << 28)
+#else
+#define FLAGS (1 << 27)
+#endif
 
 typedef struct { uint32_t size; const int32_t *data; } ints;
 typedef struct { uint32_t size; const float *data; } floats;
@@ -85,7 +92,7 @@ int32_t API(_get_info)(uint8_t *handle, network_info *info)
   ENTER(handle);
   *info = (network_info){
     SAID("0x000102030405060708090a0b0c0d0e0f"), SAID(__DATE__ " " __TIME__), SAID(TEXT(NET)), SAID("2026-01-01"), 0,
-    { 12, 0, 0 }, { 4, 0, 0 }, { 1, 0, 0 }, 24, 2, 1 << 27, 2, 2, 1, 0, 1, inputs, outputs, arena, NULL, states
+    { 12, 0, 0 }, { 4, 0, 0 }, { 1, 0, 0 }, 24, 2, FLAGS, 2, 2, 1, 0, 1, inputs, outputs, arena, NULL, states
   };
 #ifdef MANY_INPUTS
   info->n_inputs = 60000;
@@ -101,6 +108,10 @@ int32_t API(_set_activations)(uint8_t *handle, uint8_t *const *p, uint32_t n)
   c->memory = p[0];
   c->in[0] = p[0] + 52;
   c->in[1] = p[0] + 100;
+#ifdef OUTPUTS_INSIDE
+  c->out[0] = c->in[0];
+  c->out[1] = p[0] + 104;
+#endif
   return c->error;
 }
 

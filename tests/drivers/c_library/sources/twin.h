@@ -6,6 +6,7 @@
  *   node 1   two outputs, the results: (image * 2) + 1, -bias (layer 7, type 0x101)
  *
  * An image that begins with 99 is refused, one that begins with 77 crashes.
+ *   -DUNWRITTEN=n      the first n elements of both results are not written
  */
 #ifndef TWIN_H
 #define TWIN_H
@@ -36,6 +37,10 @@
 #define INT8 0x00840440
 #define UINT8 0x00040440
 
+#ifndef UNWRITTEN
+#define UNWRITTEN 0
+#endif
+
 static const float twin_scale = 0.5f;
 
 static inline void twin_split(const float *image, const int8_t *bias, float *doubled, int8_t *negated)
@@ -47,8 +52,8 @@ static inline void twin_split(const float *image, const int8_t *bias, float *dou
 
 static inline void twin_add(const float *doubled, const int8_t *negated, float *sum, int8_t *copy)
 {
-  for (int i = 0; i < IMAGE; i++) sum[i] = doubled[i] + 1.0f;
-  memcpy(copy, negated, BIAS);
+  for (int i = UNWRITTEN; i < IMAGE; i++) sum[i] = doubled[i] + 1.0f;
+  for (int i = UNWRITTEN; i < BIAS; i++) copy[i] = negated[i];
 }
 
 #endif
