@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report_and_policy(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
+    from ai_runner.bundle.demands import tolerance_rule
     from ai_runner.bundle.measure_again import measured_again
-    from ai_runner.bundle.tolerances import tolerance_rule
-    from ai_runner.policy.policy import Base, named_policy, parse_policy
+    from ai_runner.policy.policy import Policy, named_policy, parse_policy
     from ai_runner.result_bundle.bundle import POLICY, Bundle
     from ai_runner.result_bundle.report_file import is_bundle, read_report, verified_report
 
@@ -66,5 +66,4 @@ def _report_and_policy(args: argparse.Namespace) -> tuple[dict[str, Any], Any]:
         report = verified_report(bundle)
         if args.policy is None and bundle.has(POLICY):
             policy = parse_policy(bundle.read(POLICY), f"{args.path}: {POLICY}")
-        by_tolerance = policy.base is Base.TOLERANCE or any(rule.has_tolerance for rule in policy.outputs)
-        return (measured_again(bundle, tolerance_rule(policy)) if by_tolerance else report), policy
+        return (report if policy == Policy() else measured_again(bundle, tolerance_rule(policy))), policy

@@ -211,7 +211,7 @@ def _write_reproducers(validation: Validation, folder: str) -> None:
 
 def _tolerances(args: argparse.Namespace, policy: Policy) -> ToleranceRule:
     """What outputs are held to; options and a policy file exclude each other."""
-    from ai_runner.bundle.tolerances import tolerance_rule
+    from ai_runner.bundle.demands import tolerance_rule
     from ai_runner.compare.tolerance import ToleranceRule
     from ai_runner.errors import InvalidParamError
 
@@ -226,23 +226,17 @@ def _tolerances(args: argparse.Namespace, policy: Policy) -> ToleranceRule:
 
 def _noise_floor(args: argparse.Namespace, policy: Policy, reference: AiRunner) -> NoiseFloor | None:
     """How layers are judged; None for tolerances."""
-    from ai_runner.compare.target_judge import NoiseFloor
+    from ai_runner.bundle.demands import noise_floor
     from ai_runner.errors import InvalidParamError
+    from ai_runner.policy.policy import Base
 
     tolerances = _given_tolerances(args)
-    can_rerun = reference.descriptor.scheme == "tflite"
-    base = policy.base or ("noise-floor" if can_rerun and not tolerances else "tolerance")
-    if base == "tolerance":
+    if not tolerances:
+        # A bundle is to be judged by equality as well.
+        return noise_floor(policy, reference, thorough=bool(args.bundle))
+    if policy.base in (None, Base.TOLERANCE):
         return None
-    if tolerances:
-        raise InvalidParamError(f"--policy {base} and --{tolerances[0].replace('_', '-')} exclude each other")
-    if not can_rerun:
-        raise InvalidParamError(
-            f"--policy {base}: {reference.descriptor} cannot run its layers again", hint="give -m tflite:MODEL.tflite"
-        )
-    # A bundle is to be judged by equality as well, and so may single tensors be under a policy.
-    by_equality = any(rule.base == "exact" for rule in (*policy.outputs, *policy.layers))
-    return NoiseFloor(reference.rerun, exact=base == "exact", thorough=bool(args.bundle) or by_equality)
+    raise InvalidParamError(f"--policy {policy.base} and --{tolerances[0].replace('_', '-')} exclude each other")
 
 
 def _given_tolerances(args: argparse.Namespace) -> list[str]:

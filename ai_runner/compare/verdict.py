@@ -195,7 +195,7 @@ def first_divergence(
         if layer.introduced is not None and layer.introduced.diverges:
             looks = f"; {layer.signature}" if layer.signature else ""
             return Divergence(layer.index, layer.name, layer.type, layer.introduced.reason + looks)
-    wrong = next((output for output in outputs if output.introduced is not None and output.introduced.diverges), None)
+    wrong = next((output for output in outputs if output.tensor.count and not output.within), None)
     judged_by_tolerance = all(output.introduced is None for output in outputs)
     if judged_by_tolerance or wrong is not None:
         for layer in layers:

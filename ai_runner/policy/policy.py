@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -76,6 +76,16 @@ class TensorRule:
     def has_tolerance(self) -> bool:
         """Whether a tolerance is said here: it goes before the policy's base."""
         return any(value is not None for value in (self.max_lsb, self.atol, self.rtol))
+
+    @property
+    def has_base(self) -> bool:
+        """Whether the rule itself says how a tensor is judged."""
+        return self.base is not None or self.has_tolerance
+
+    def or_else(self, general: TensorRule) -> TensorRule:
+        """This rule, with the tolerances of `general` where it has none."""
+        known = {key: getattr(self, key) for key in ("max_lsb", "atol", "rtol")}
+        return replace(self, **{key: getattr(general, key) for key, value in known.items() if value is None})
 
     def fits(self, *names: str) -> bool:
         """Whether one of the names is meant."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ai_runner.policy.comparability import counterpart, differing_facts, digest, refusal
-from ai_runner.policy.judgement import Judgement, RuleResult, Status
+from ai_runner.policy.first_divergence import first_divergence
+from ai_runner.policy.judgement import Judgement, RuleResult
 from ai_runner.policy.policy import Base, Policy
 from ai_runner.policy.tensor_rules import Subject, at_most, layer_results, output_results
 
@@ -254,32 +255,13 @@ def _increase(subject: Subject, rule: str, before: float | None, now: float | No
 
 
 def with_judgement(report: Report, judgement: Judgement) -> dict[str, Any]:
-    """The report with verdicts and reasons of a judgement, and its rules under ``policy``.
-
-    The first divergence stays where the base is that of the run; otherwise it is the first layer or output that fails.
-    """
-    same_base = judgement.base == str(run_base(report))
+    """The report with verdicts, reasons and first divergences of a judgement, and its rules under ``policy``."""
     targets = []
     for place, target in enumerate(report["targets"]):
         reasons = list(judgement.reasons(place))
         changed = {**target, "verdict": "fail" if reasons else "pass", "reasons": reasons}
-        if not same_base:
-            changed["first_divergence"] = _first_divergence(judgement.of(place), target)
+        if judgement.policy != Policy():
+            changed["first_divergence"] = first_divergence(target, judgement, place, run_base(report))
         targets.append(changed)
     verdict = "pass" if judgement.verdict == "pass" else "fail"
     return {**report, "verdict": verdict, "targets": targets, "policy": judgement.to_dict()}
-
-
-def _first_divergence(results: tuple[RuleResult, ...], target: Report) -> dict[str, Any] | None:
-    bases = (Base.NOISE_FLOOR, Base.EXACT, Base.TOLERANCE)
-    failed = [x for x in results if x.status is Status.FAIL and x.rule in bases and x.value is not None]
-    for result in failed:
-        for layer in target["layers"]:
-            if result.subject == f"layer[{layer['index']} {layer['name']}]":
-                place = {"layer": layer["index"], "name": layer["name"], "type": layer["type"]}
-                return {**place, "reason": result.reason.partition("): ")[2], "stage": None}
-        for output in target["outputs"]:
-            if result.subject == f"output[{output['name']}]":
-                reason = result.reason.removeprefix(f"output '{output['name']}': ")
-                return {"layer": None, "name": output["name"], "type": "output", "reason": reason, "stage": None}
-    return None

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ai_runner import AiRunner
-    from ai_runner.compare.target_judge import NoiseFloor
     from ai_runner.compare.verdict import TargetResult, Validation
     from ai_runner.data import Source
     from ai_runner.model import ModelInfo
@@ -108,7 +107,7 @@ class Gate:
             return failed_validation(self.question.reference, self.question.targets, error)
 
     def _validate(self) -> Validation:
-        from ai_runner.bundle.tolerances import tolerance_rule
+        from ai_runner.bundle.demands import noise_floor, tolerance_rule
         from ai_runner.compare.validation import validate
 
         policy = self.policy
@@ -125,7 +124,7 @@ class Gate:
             class_names=info.outputs[0].labels if info.outputs else (),
             per_layer=self.question.per_layer,
             tolerance=tolerance_rule(policy),
-            noise_floor=_noise_floor(reference, policy),
+            noise_floor=noise_floor(policy, reference),
         )
         judged = iter(found.targets)
         results = tuple(failed.get(place) or next(judged) for place in range(len(self.question.targets)))
@@ -232,20 +231,3 @@ def _labels(source: Source, info: ModelInfo) -> npt.NDArray[Any] | None:
         return None
     output = info.outputs[0]
     return source.labels.resolved(output.labels, class_count(output))
-
-
-def _noise_floor(reference: AiRunner, policy: Policy) -> NoiseFloor | None:
-    """Layers and outputs are run again where the reference can, unless the policy wants tolerances everywhere."""
-    from ai_runner.compare.target_judge import NoiseFloor
-    from ai_runner.policy.policy import Base
-
-    if policy.base is Base.TOLERANCE:
-        return None
-    if reference.descriptor.scheme != "tflite":
-        if policy.base is None:
-            return None
-        raise InvalidParamError(
-            f"{policy.base}: {reference.descriptor} cannot run its layers again", hint="take a tflite: reference"
-        )
-    by_equality = any(rule.base is Base.EXACT for rule in (*policy.outputs, *policy.layers))
-    return NoiseFloor(reference.rerun, exact=policy.base is Base.EXACT, thorough=by_equality)

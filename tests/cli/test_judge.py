@@ -12,6 +12,7 @@ import pytest
 
 from ai_runner.policy.rules import judge
 from ai_runner.schemas import check
+from ai_runner.tflite_model import TfliteModel
 
 HEAD = 'schema = "ai-runner/policy/1"\n'
 SAME = ("validate", "-m", "fake:reference", "-d", "fake:same")
@@ -235,3 +236,53 @@ def test_the_bundle_of_a_run_by_noise_floor_is_judged_by_any_base(
     assert errors == sorted(errors, reverse=True)
     tensors = np.load(tmp_path / "b" / manifest["worst"][0]["path"])
     assert {"reference.input.0", "target.output.0", "reference.node.0.0", "target.node.6.0"} <= set(tensors)
+
+
+MIXED = [
+    'base = "tolerance"\n[layers."conv_2d_*"]\nbase = "noise-floor"\n[layers.1]\nbase = "exact"',
+    'base = "tolerance"\n[outputs."*"]\nbase = "exact"',
+    'base = "exact"\n[layers.0]\nbase = "ignore"\n[layers."conv*"]\nbase = "noise-floor"',
+    'base = "noise-floor"\n[tolerance]\nmax_lsb = 9\n[outputs."*"]\nbase = "tolerance"\n[layers.5]\nbase = "ignore"',
+    '[tolerance]\nmax_lsb = 200\n[layers.0]\nbase = "tolerance"\n[outputs."*"]\nmax_lsb = 3',
+    '[tolerance]\nmax_lsb = 0\n[layers.none]\nbase = "noise-floor"',
+    'base = "tolerance"',
+    "",
+]
+
+
+@pytest.mark.parametrize("text", MIXED)
+def test_bases_are_mixed_in_one_policy_as_in_a_run_under_it(
+    ai_runner: Any, digits_int8: Path, tmp_path: Path, policy: Any, wrong_weights: Path, text: str
+) -> None:
+    """Verdicts, rules, reasons and the place of the first divergence, of a bundle and of a run by the policy."""
+    question = ("validate", "-m", f"tflite:{digits_int8}", "-d", f"tflite:{wrong_weights}", "--per-layer")
+    question += ("-d", f"tflite:{digits_int8}?kernels=xnnpack", "--random", "8")
+    path = policy(text)
+    live = ai_runner(*question, "--policy", path, "--json", tmp_path / "live.json")
+    ai_runner(*question, "--bundle", tmp_path / "b")
+    again = ai_runner("judge", tmp_path / "b", "--policy", path, "--json", tmp_path / "again.json")
+    reports = read(tmp_path / "live.json"), read(tmp_path / "again.json")
+    assert again.code == live.code
+    assert judged(reports[1]) == judged(reports[0])
+    places = [[first_place(target) for target in report["targets"]] for report in reports]
+    assert places[0] == places[1]
+    assert not any(rule["reason"].endswith("run again on trusted kernels") for rule in reports[0]["policy"]["rules"])
+
+
+def first_place(target: dict[str, Any]) -> Any:
+    found = target["first_divergence"]
+    return found and (found["layer"], found["name"])
+
+
+@pytest.fixture
+def wrong_weights(digits_int8: Path, tmp_path: Path) -> Path:
+    """The model with other weights in its first convolution."""
+    content = bytearray(digits_int8.read_bytes())
+    weights = next(x.data for x in TfliteModel.read(digits_int8).tensors if x.shape == (8, 3, 3, 1))
+    assert weights is not None
+    start = content.index(weights.tobytes())
+    for place in range(start, start + 18):
+        content[place] = (content[place] + 40) % 256
+    path = tmp_path / "wrong.tflite"
+    path.write_bytes(content)
+    return path
