@@ -43,6 +43,7 @@ class Fake:
     names: Sequence[str] | None = None
     counts: Sequence[Sequence[int]] | None = None
     info: ModelInfo = field(default_factory=model_info)
+    host_ms: float = 9.0
     modes: list[Mode] = field(default_factory=list)
     connections: int = 0
     open: int = 0
@@ -66,7 +67,7 @@ class Fake:
             node = NodeInfo(name, i, 0, "CONV", (TENSOR,))
             source = self.node_source or self.source
             nodes.append(NodeProfile(node, [draw()], source, counters_type="ops", counters=counters))
-        return RunResult(self.info, mode, (), [self.model()], self.source, tuple(nodes), host_duration=9.0)
+        return RunResult(self.info, mode, (), [self.model()], self.source, tuple(nodes), host_duration=self.host_ms)
 
 
 @pytest.fixture

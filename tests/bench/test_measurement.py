@@ -34,7 +34,7 @@ def test_what_counts_is_kept_and_warming_up_is_not(fake: Any) -> None:
 def test_on_the_hosts_clock_a_run_that_does_not_count_goes_before_each(fake: Any) -> None:
     runtime = fake(counting(), [counting()], TimeSource.HOST)
     found = measure(runtime, repeats=2, warm_up=1)
-    assert runtime.modes == [PLAIN, LAYERED] + [PLAIN, PLAIN, PLAIN, LAYERED] * 2
+    assert runtime.modes == [PLAIN, LAYERED] + [PLAIN, PLAIN, LAYERED, LAYERED] * 2
     assert found.model.times == (4.0, 8.0)
 
 
@@ -82,6 +82,27 @@ def test_pairs_share_a_connection_where_connecting_takes_long(fake: Any, monkeyp
     assert (new.connections, found.together, len(found.new.model.times)) == (23, 4, 92)
     few = measure_pairs(new, old, 7, np.random.default_rng(1))
     assert (few.together, len(few.new.model.times)) == (1, 7)
+
+
+@pytest.mark.parametrize("ms", [9.0, 11.0])
+def test_a_short_run_that_was_interrupted_is_made_again(fake: Any, monkeypatch: pytest.MonkeyPatch, ms: float) -> None:
+    """The first three runs that count are interrupted."""
+    clock = counting()
+    sides = [fake(clock, source=TimeSource.HOST, host_ms=ms) for _ in range(2)]
+    looks = iter([0, 1, 2, 3, 4, 5, 6, 6])
+    monkeypatch.setattr(measurement, "interruptions", lambda: next(looks, 6))
+    found = measure_pairs(*sides, 1, np.random.default_rng(1), warm_up=2, per_layer=False)
+    made = sorted(len(side.modes) for side in sides)
+    again = [side.warnings for side in (found.new, found.old) if side.warnings]
+    assert made == ([4, 7] if ms < 10 else [4, 4])
+    assert again == ([("3 runs that other processes interrupted were made again",)] if ms < 10 else [])
+
+
+def test_a_plain_measurement_shows_interrupted_runs_as_well(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurement, "interruptions", counting())
+    runtime = fake(counting(), source=TimeSource.HOST)
+    found = measure(runtime, 3, 1, per_layer=False)
+    assert (len(runtime.modes), found.warnings) == (1 + 3 * 2, ())
 
 
 def test_progress_ends_at_the_end(fake: Any) -> None:
