@@ -7,7 +7,7 @@ Dimensions of 1 carry no data and are left out of all shapes here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -41,8 +41,10 @@ class Arrangement:
         """Dimensions of a sample afterwards."""
         return tuple(self.view[axis] for axis in self.axes)
 
-    def __str__(self) -> str:
-        return f"{list(self.view)} taken as {list(self.shape)}"
+    @property
+    def to_front(self) -> bool:
+        """True when channels that are last come first."""
+        return self.axes[0] == len(self.axes) - 1
 
 
 def shape_without_ones(tensor: TensorInfo) -> tuple[int, ...]:
@@ -53,12 +55,13 @@ def shape_without_ones(tensor: TensorInfo) -> tuple[int, ...]:
 def arrangements(wanted: TensorInfo, given: TensorInfo) -> tuple[Arrangement, ...]:
     """The ways in which `given` may be `wanted` with its channels elsewhere; either of them may be flattened.
 
-    Empty where the two have not the same number of values, or only one dimension each.
+    Empty where the two have not the same number of values, or only one dimension each, and where `given` is packed or
+    has a scale for each channel.
     """
     mine, theirs = shape_without_ones(wanted), shape_without_ones(given)
-    if prod(mine) != prod(theirs) or wanted.format is not None or given.format is not None:
-        return ()
-    if max(len(mine), len(theirs)) < 2:
+    per_channel = given.quantization is not None and given.quantization.per_channel
+    packed = given.format is not None and given.format.packed
+    if prod(mine) != prod(theirs) or max(len(mine), len(theirs)) < 2 or packed or per_channel:
         return ()
     views = [theirs] if len(theirs) > 1 else [(*mine[1:], *mine[:1]), (*mine[-1:], *mine[:-1])]
     found = [Arrangement(view, axes) for view in views for axes in _moves(len(view))]
@@ -71,6 +74,12 @@ def declared_arrangement(wanted: TensorInfo, given: TensorInfo) -> Arrangement |
     if mine == theirs or min(len(mine), len(theirs)) < 2:
         return None
     return next(iter(arrangements(wanted, given)), None)
+
+
+def arranged(tensor: TensorInfo, way: Arrangement | None) -> TensorInfo:
+    """The tensor afterwards; one that is flattened stays what it is."""
+    moved = way is not None and shape_without_ones(tensor) == way.view
+    return replace(tensor, shape=(1, *way.shape)) if way is not None and moved else tensor
 
 
 def same_dimensions(one: TensorInfo, other: TensorInfo) -> bool:

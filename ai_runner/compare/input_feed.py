@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.arrangement import Arrangement, declared_arrangement
 from ai_runner.compare.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.tolerance import is_integer, same_integers
@@ -25,7 +26,7 @@ class InputFeed:
     """Turns inputs of the reference into inputs of a target.
 
     Raw integers pass unchanged where both sides mean the same by them; otherwise the real values they stand for are
-    stored in the target's way: quantized, flattened, or packed as pixels.
+    stored in the target's way: quantized, flattened, channels first or last, or packed as pixels.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class InputFeed:
         if None in order and takes_raw_features(target):
             raise _own_features(reference, target[0], who)
         self._sources: list[tuple[int, TensorInfo, TensorInfo]] = []
+        self._ways: dict[int, Arrangement] = {}
         for place, tensor in enumerate(target):
             if place not in order:
                 raise InvalidModelError(
@@ -64,6 +66,10 @@ class InputFeed:
                 )
             source = order.index(place)
             self._check(reference[source], tensor, who)
+            way = declared_arrangement(tensor, reference[source])
+            if way is not None and tensor.pixels is None and reference[source].pixels is None:
+                self._ways[place] = way
+                warn(f"input '{tensor.name}' {list(tensor.shape)} is given what {list(reference[source].shape)} holds")
             self._sources.append((source, reference[source], self._with_scale(tensor, reference[source])))
 
     @staticmethod
@@ -92,7 +98,13 @@ class InputFeed:
 
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """The target's inputs for the reference's, both ``(batch,) + sample_shape`` in their stored types."""
-        return [self._given(inputs[place], source, tensor) for place, source, tensor in self._sources]
+        return [
+            self._given(self._moved(inputs[source], place), described, tensor)
+            for place, (source, described, tensor) in enumerate(self._sources)
+        ]
+
+    def _moved(self, values: Array, place: int) -> Array:
+        return self._ways[place](values) if place in self._ways else values
 
     def nearest(self, inputs: Sequence[Array]) -> list[Array]:
         """The reference's inputs nearest to `inputs` that the target can be given as they are; both as it has them."""

@@ -85,9 +85,9 @@ def align_layers(
     pairs += [*changed, *mapped]
     pairs.sort(key=lambda pair: (pair.reference.position, pair.reference.output))
     left_references, left_targets = _without(pairs, references, targets)
-    unpaired = [_left_reference(place, targets if ids_hold else [], bool(target)) for place in left_references]
-    unpaired += [_left_target(place, references, pairs if ids_hold else []) for place in left_targets]
-    return LayerAlignment(tuple(_arranged(pair, contents) for pair in pairs), tuple(unpaired))
+    unpaired = [_left_reference(place, targets, ids_hold) for place in left_references]
+    unpaired += [_left_target(place, references, pairs, ids_hold) for place in left_targets]
+    return LayerAlignment(tuple(_arranged(pairs, contents)), tuple(unpaired))
 
 
 def _tells_layout(pair: LayerPair) -> bool:
@@ -97,12 +97,18 @@ def _tells_layout(pair: LayerPair) -> bool:
     return len(shape) > 1 and len(set(shape)) > 1 and shape == shape_without_ones(pair.target.tensor)
 
 
-def _arranged(pair: LayerPair, contents: Contents) -> LayerPair:
-    """The pair with what brings its target into the order of the reference: as contents show, else as shapes do."""
-    mine, theirs = pair.reference.tensor, pair.target.tensor
-    found = contents.likeness(pair.reference, pair.target).arrangement or declared_arrangement(mine, theirs)
-    per_channel = theirs.quantization is not None and theirs.quantization.per_channel
-    return pair if found is None or per_channel else replace(pair, arrangement=found)
+def _arranged(pairs: list[LayerPair], contents: Contents) -> list[LayerPair]:
+    """The pairs with what brings their targets into the order of the reference: as contents show, else as shapes do."""
+    ways = [
+        contents.likeness(pair.reference, pair.target).arrangement
+        or declared_arrangement(pair.reference.tensor, pair.target.tensor)
+        for pair in pairs
+    ]
+    known = dict.fromkeys(way for way in ways if way is not None)
+    return [
+        replace(pair, arrangement=way or contents.flattened(pair.reference, pair.target, known).arrangement)
+        for pair, way in zip(pairs, ways, strict=True)
+    ]
 
 
 def _tensors(nodes: Sequence[NodeProfile]) -> list[NodeTensor]:
@@ -256,10 +262,9 @@ def _before(place: NodeTensor, paired: Sequence[NodeTensor]) -> frozenset[int]:
     return frozenset(k for k, other in enumerate(paired) if (other.position, other.output) < mine)
 
 
-def _left_reference(place: NodeTensor, numbered: list[NodeTensor], has_nodes: bool) -> Unpaired:
-    """`numbered` are the target's tensors, where ids are compared."""
-    same_id = [other for other in numbered if other.node.m_id == place.node.m_id >= 0]
-    reason = "no node of the target matches it in id, shape and content" if has_nodes else "the target shows no nodes"
+def _left_reference(place: NodeTensor, targets: list[NodeTensor], ids_hold: bool) -> Unpaired:
+    same_id = [other for other in targets if ids_hold and other.node.m_id == place.node.m_id >= 0]
+    reason = f"no node of the target matches it in {_evidence(ids_hold)}" if targets else "the target shows no nodes"
     if same_id and not any(_compatible(place.tensor, other.tensor) for other in same_id):
         reason = f"the target's node of this id writes {_kind(same_id[-1].tensor)}, not {_kind(place.tensor)}"
     elif same_id:
@@ -267,14 +272,18 @@ def _left_reference(place: NodeTensor, numbered: list[NodeTensor], has_nodes: bo
     return Unpaired("reference", layer_index(place), place.node.name, place.node.type_name, reason)
 
 
-def _left_target(place: NodeTensor, references: list[NodeTensor], pairs: list[LayerPair]) -> Unpaired:
-    reason = "no layer of the reference matches it in id, shape and content"
+def _left_target(place: NodeTensor, references: list[NodeTensor], pairs: list[LayerPair], ids_hold: bool) -> Unpaired:
+    reason = f"no layer of the reference matches it in {_evidence(ids_hold)}"
     if not references:
         reason = "the reference shows no nodes"
     for pair in pairs:
-        if pair.target.node.m_id == place.node.m_id >= 0:
+        if ids_hold and pair.target.node.m_id == place.node.m_id >= 0:
             reason = f"a step of layer {layer_index(pair.reference)}, whose output '{pair.target.node.name}' carries"
     return Unpaired("target", layer_index(place), place.node.name, place.node.type_name, reason)
+
+
+def _evidence(ids_hold: bool) -> str:
+    return "id, shape and content" if ids_hold else "shape, order and content"
 
 
 def _kind(tensor: TensorInfo) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod, sqrt
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ai_runner.compare.arrangement import Arrangement, arrangements
+from ai_runner.compare.arrangement import Arrangement, arrangements, shape_without_ones
 from ai_runner.compare.layer_pair import NodeTensor
 from ai_runner.compare.metrics import dot
 from ai_runner.compare.tensor_pair import real_values
@@ -76,6 +76,12 @@ class Contents:
             self._found[key] = self._compare(mine, theirs)
         return self._found[key]
 
+    def flattened(self, mine: NodeTensor, theirs: NodeTensor, ways: Iterable[Arrangement]) -> Likeness:
+        """Of two vectors, each of which may be an image flattened that other tensors have in one of these ways."""
+        sizes = [shape_without_ones(place.tensor) for place in (mine, theirs)]
+        fitting = [way for way in ways if sizes[0] == sizes[1] == (prod(way.view),)]
+        return self._best(self.likeness(mine, theirs), mine, theirs, fitting if self.moving else ())
+
     def _compare(self, mine: NodeTensor, theirs: NodeTensor) -> Likeness:
         if prod(mine.tensor.sample_shape) != prod(theirs.tensor.sample_shape):
             return Likeness()
@@ -84,12 +90,17 @@ class Contents:
             return Likeness(constant=bool(np.isclose(expected, found, rtol=1e-3, atol=1e-6)))
         if not isinstance(expected, np.ndarray) or not isinstance(found, np.ndarray):
             return Likeness()
-        best = Likeness(dot(expected, found))
-        settled = not self.moving or best.correlation > 1.0 - 1e-6
-        for way in () if settled else arrangements(mine.tensor, theirs.tensor):
+        as_it_is = Likeness(dot(expected, found))
+        return self._best(as_it_is, mine, theirs, arrangements(mine.tensor, theirs.tensor)) if self.moving else as_it_is
+
+    def _best(self, best: Likeness, mine: NodeTensor, theirs: NodeTensor, ways: Iterable[Arrangement]) -> Likeness:
+        expected = self._unit(mine, None, of_reference=True)
+        for way in () if best.correlation > 1.0 - 1e-6 else ways:
             moved = self._unit(theirs, way, of_reference=False)
+            if not isinstance(expected, np.ndarray) or not isinstance(moved, np.ndarray):
+                continue
             # A layer that is wrong is still closer to itself than to itself in another order.
-            if isinstance(moved, np.ndarray) and 1.0 - dot(expected, moved) < (1.0 - best.correlation) / 2:
+            if 1.0 - dot(expected, moved) < (1.0 - best.correlation) / 2:
                 best = Likeness(dot(expected, moved), way)
         return best
 
@@ -106,13 +117,10 @@ def _unit(data: Sequence[Array], place: NodeTensor, way: Arrangement | None) -> 
     if place.output >= len(data) or data[place.output].size < _TOO_FEW:
         return None
     stored = data[place.output]
-    quantization = place.tensor.quantization
-    if quantization is not None and quantization.per_channel:
-        if way is not None:
-            return None
-    else:
-        stored = (stored if way is None else way(stored)).reshape(-1)
-        stored = stored[:: -(-stored.size // _LOOKED_AT)]
+    if way is not None:
+        stored = way(stored)
+    if place.tensor.quantization is None or not place.tensor.quantization.per_channel:
+        stored = stored.reshape(-1)[:: -(-stored.size // _LOOKED_AT)]
     values = real_values(place.tensor, stored).astype(np.float64).reshape(-1)
     if not np.isfinite(values).all():
         return None

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from ai_runner.compare.arrangement import arranged, declared_arrangement
 from ai_runner.compare.label_order import LabelOrder
 from ai_runner.compare.latency_sample import LatencySampler
 from ai_runner.compare.metrics import LabelAccuracy
@@ -44,8 +45,9 @@ class Participant:
     """One model of one runtime.
 
     Attributes:
-        info: what it says about itself; outputs of records are taken apart into their fields, and those that have the
-            labels of `like` are in the order of its labels.
+        info: what it says about itself; outputs of records are taken apart into their fields, those that have the
+            labels of `like` are in the order of its labels, and those whose channels lie elsewhere than in `like` have
+            them there.
         mode: how it is run: the most that it can show, when layers are asked for.
         error: why it takes part no longer; None while it does.
         warnings: each once, in the order they came up.
@@ -60,8 +62,15 @@ class Participant:
         self._fields = RecordFields(info.outputs)
         wanted = self._fields.tensors if like is None else like.outputs
         self._label_order = LabelOrder(wanted, self._fields.tensors, str(session.descriptor))
-        self.info = replace(info, outputs=self._label_order.tensors)
-        self._scores = align_tensors(wanted, self.info.outputs)[0] if wanted else None
+        places = align_tensors(wanted, self._label_order.tensors)
+        self._scores = places[0] if wanted else None
+        self._ways = {
+            theirs: declared_arrangement(tensor, self._label_order.tensors[theirs])
+            for tensor, theirs in zip(wanted, places, strict=True)
+            if theirs is not None
+        }
+        outputs = tuple(arranged(tensor, self._ways.get(k)) for k, tensor in enumerate(self._label_order.tensors))
+        self.info = replace(info, outputs=outputs)
         self.mode = run_mode(self.info, per_layer)
         self.error: AiRunnerError | None = None
         self.warnings: dict[str, None] = {}
@@ -69,6 +78,9 @@ class Participant:
             self.warn(f"of the models {', '.join(names)} '{self.info.name}' is used")
         if per_layer and Mode.PER_LAYER_WITH_DATA not in self.mode:
             self.warn("shows no data of its nodes: its layers are not compared")
+        for k, tensor in enumerate(self._label_order.tensors):
+            if outputs[k] is not tensor:
+                self.warn(f"output '{tensor.name}' {list(tensor.shape)} is compared as {list(outputs[k].shape)}")
         self._accuracy = LabelAccuracy()
         self._samples = 0
         self._durations = 0.0
@@ -106,7 +118,10 @@ class Participant:
 
     def _run(self, inputs: Sequence[Array], mode: Mode) -> RunResult:
         result = self._session.run(list(inputs), name=self.info.name, mode=mode)
-        return replace(result, outputs=self._label_order(self._fields(result.outputs)))
+        outputs = self._label_order(self._fields(result.outputs))
+        ways = [self._ways.get(k) for k in range(len(outputs))]
+        moved = tuple(x if way is None else way(x) for x, way in zip(outputs, ways, strict=True))
+        return replace(result, outputs=moved)
 
     def summary(self) -> RunSummary:
         """What it did, frozen."""

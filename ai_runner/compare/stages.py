@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ai_runner.compare.error_budget import CODE_GENERATION, DEPLOYMENT, QUANTISATION, TARGET, ErrorBudget
 from ai_runner.compare.input_feed import InputFeed
 from ai_runner.compare.participant import Participant, Session
+from ai_runner.compare.structure import same_model
 from ai_runner.compare.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.verdict import TargetResult
@@ -114,7 +115,10 @@ class Stages:
     def _has_station(self, place: int) -> bool:
         """Whether a C-model on the host lies on the way to a target."""
         info = self._infos[place]
-        return self._host_model not in (None, place) and info is not None and info.runtime.generated_code
+        if self._host_model in (None, place) or info is None or not info.runtime.generated_code:
+            return False
+        host_model = self._infos[self._host_model or 0]
+        return host_model is not None and same_model(host_model, info) is not False
 
     def _last_stage(self, place: int) -> str:
         if self._has_station(place):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.arrangement import arranged
 from ai_runner.compare.error_signature import error_signature
 from ai_runner.compare.feature_feed import feed_of
 from ai_runner.compare.input_fault import input_fault
@@ -261,9 +262,16 @@ class _Layers:
     def structure(self) -> list[StructuralDifference]:
         """What the target declares otherwise about layers that were paired all the same."""
         differences = []
+        moved = [layer.arrangement for layer, _ in self._pairs if layer.arrangement is not None]
+        for way in moved[:1]:
+            sides = ("first", "last") if way.to_front else ("last", "first")
+            where = f"{len(moved)} of {len(self._pairs)} layers"
+            differences.append(StructuralDifference(where, "place of the channels", *sides))
         for layer, _ in self._pairs:
             where = f"layer {layer_index(layer.reference)} {layer.reference.node.name}"
-            differences += tensor_differences(where, layer.reference.tensor, layer.target.tensor)
+            differences += tensor_differences(
+                where, layer.reference.tensor, arranged(layer.target.tensor, layer.arrangement)
+            )
         return differences
 
     @property

@@ -32,7 +32,7 @@ class TensorComparison:
         name: of the reference's tensor.
         metrics: on real (dequantised) values, see `metrics.ErrorMetrics.values`.
         metrics_raw: on the stored values; NaN everywhere when the two store different things.
-        max_lsb: largest error in steps of the reference's quantization; None for real values.
+        max_lsb: largest error in the steps that the tolerance is in; None for a tolerance of real values.
         histogram: integer error to number of values; empty when the two store different things.
         tolerance: what the pair is held to.
         beyond: number of values beyond tolerance; NaN and Inf on either side always are, equal or not.
@@ -82,7 +82,7 @@ class TensorPair:
     """Accumulates the comparison of two tensors; mergeable like the metrics it is made of.
 
     Integers of the same meaning are held against each other as they are stored. Otherwise real values are, with the
-    tolerance in steps of the reference's scale where the reference is quantized.
+    tolerance in steps of the reference's scale where the reference is quantized, of the target's where only that is.
     """
 
     def __init__(self, reference: TensorInfo, target: TensorInfo, rule: ToleranceRule) -> None:
@@ -97,6 +97,7 @@ class TensorPair:
         self._meaning_of_reference = reference
         if self._same_integers and reference.quantization is None:
             self._meaning_of_reference = replace(reference, quantization=target.quantization)
+        self._stepped = reference if is_integer(reference) else target
         self._classes = class_count(reference)
         self._metrics = ErrorMetrics()
         self._metrics_raw = ErrorMetrics()
@@ -159,7 +160,7 @@ class TensorPair:
         with np.errstate(invalid="ignore"):
             error = np.abs(exact_difference(real_reference, real_target))
             if tolerance.max_lsb is not None:
-                steps = error / step_size(self.reference, reference.ndim)
+                steps = error / step_size(self._stepped, reference.ndim)
                 largest = float(np.max(steps, initial=0.0, where=np.isfinite(steps)))
                 self._largest_lsb = max(self._largest_lsb, largest)
                 within = steps <= tolerance.max_lsb + _LSB_SLACK

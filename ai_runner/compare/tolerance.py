@@ -22,7 +22,8 @@ class Tolerance:
     """What one tensor is held to.
 
     Attributes:
-        max_lsb: largest error in steps of the reference's quantization; None for real values.
+        max_lsb: largest error in steps of the reference's quantization, of the target's where the reference is real;
+            None where both are.
         atol, rtol: a real value passes when ``abs(reference - target) <= atol + rtol * abs(reference)``, numpy's rule.
     """
 
@@ -40,7 +41,8 @@ class ToleranceRule:
 
     Attributes:
         max_lsb: for integers. Default: 1 where there is a quantization, and 0 for integers and booleans without one:
-            an index or a flag has no rounding.
+            an index or a flag has no rounding. So is a quantized target of a real reference, unless `atol` or `rtol` is
+            given.
         atol, rtol: for real values. Default: 1e-5 and 1e-4.
         named: what goes before, for tensors of the reference whose names fit a pattern (as of a shell); the first that
             fits decides.
@@ -60,6 +62,8 @@ class ToleranceRule:
             if self.max_lsb is not None:
                 return Tolerance(max_lsb=self.max_lsb)
             return Tolerance(max_lsb=DEFAULT_MAX_LSB if has_steps(reference) or has_steps(target) else 0.0)
+        if target.quantization is not None and not is_integer(reference) and self.atol is None and self.rtol is None:
+            return Tolerance(max_lsb=DEFAULT_MAX_LSB if self.max_lsb is None else self.max_lsb)
         return Tolerance(
             atol=DEFAULT_ATOL if self.atol is None else self.atol,
             rtol=DEFAULT_RTOL if self.rtol is None else self.rtol,

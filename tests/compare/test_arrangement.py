@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_runner.compare.arrangement import arrangements, declared_arrangement, same_dimensions
+from ai_runner.compare.arrangement import arranged, arrangements, declared_arrangement, same_dimensions
 
 sizes = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 
@@ -26,8 +26,8 @@ def test_channels_are_found_wherever_they_are(tensors: Any, spatial: list[int], 
         assert any(np.array_equal(found, one.reshape(2, -1)) for found in [*ways, as_it_is])
         if flat == "neither":
             declared = declared_arrangement(wanted, given_)
-            assert same_dimensions(wanted, given_)
-            assert declared is None or declared(other).size == one.size
+            assert same_dimensions(wanted, arranged(given_, declared))
+            assert declared is None or declared(other).shape[1:] == tuple(size for size in one.shape[1:] if size != 1)
 
 
 @pytest.mark.parametrize(

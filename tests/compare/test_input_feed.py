@@ -40,6 +40,20 @@ def test_float_targets_get_real_values_and_integer_targets_quantized_ones(tensor
     assert fed.tolist() == [[3, 5]]
 
 
+@pytest.mark.parametrize("to_front", [False, True])
+def test_channels_go_where_the_target_has_them(tensors: Any, to_front: bool) -> None:
+    last = np.random.default_rng(0).integers(-9, 9, (2, 4, 5, 3)).astype(np.int8)
+    given, wanted = (last, np.moveaxis(last, -1, 1)) if to_front else (np.moveaxis(last, -1, 1), last)
+    target = tensors.i8("x", *wanted.shape[1:], scale=0.25)
+    warnings: list[str] = []
+    (fed,) = InputFeed([tensors.i8("t", *given.shape[1:], scale=0.25)], [target], "target", warnings.append)([given])
+    assert np.array_equal(fed, wanted)
+    assert fed.flags.c_contiguous
+    (real,) = InputFeed([tensors.f32("t", *given.shape[1:])], [target], "target")([given.astype(np.float32)])
+    assert np.array_equal(real, np.clip(wanted * 4.0 + 3, -128, 127).astype(np.int8))
+    assert warnings == [f"input 'x' {[1, *wanted.shape[1:]]} is given what {[1, *given.shape[1:]]} holds"]
+
+
 def test_inputs_are_matched_by_name(tensors: Any) -> None:
     reference = [tensors.f32("a", 2), tensors.f32("b", 2)]
     feed = InputFeed(reference, [reference[1], reference[0]], "target")

@@ -106,6 +106,16 @@ def test_a_c_model_on_the_host_tells_code_generation_from_target(
     assert (host.first_divergence.stage, board.first_divergence.stage) == ("code_generation",) * 2
 
 
+def test_a_c_model_of_another_file_is_no_station(
+    station: Callable[..., Any], run: Callable[..., list[TargetResult]]
+) -> None:
+    host, board = station(where="c-model"), station(1.0, where="board")
+    host.info, board.info = replace(host.info, hash="0x" + 32 * "a"), replace(board.info, hash="0x" + 32 * "b")
+    found = run(host, board)[1]
+    assert found.first_divergence is not None
+    assert (found.first_divergence.stage, stages(found)) == ("deployment", [])
+
+
 def test_without_one_they_are_not_told_apart(
     station: Callable[..., Any], run: Callable[..., list[TargetResult]]
 ) -> None:

@@ -35,7 +35,7 @@ def test_matches(
 
 
 def test_an_image_is_its_flattened_values_or_its_packed_pixels(tensors: Any) -> None:
-    image, vector, other = tensors.f32("image", 4, 3, 3), tensors.f32("features", 36), tensors.f32("grid", 3, 4, 3)
+    image, vector, other = tensors.f32("image", 4, 3, 3), tensors.f32("features", 36), tensors.f32("grid", 2, 6, 3)
     pixels = replace(tensors.f32("features", 12), pixels=PackedPixels(4, 3, 3))
     assert align_tensors([image], [vector]) == [0]
     assert align_tensors([vector], [image]) == [0]

@@ -79,6 +79,15 @@ def test_other_quantization_is_compared_in_steps_of_the_reference(tensors: Any) 
     assert (off.beyond, off.within) == (1, False)
 
 
+def test_a_quantized_target_of_a_real_reference_is_compared_in_its_own_steps(tensors: Any) -> None:
+    reference, target = tensors.f32("t", 3), tensors.i8("t", 3, scale=0.25, zero_point=-7)
+    near = compared(reference, target, [[0.4, 1.0, -1.6]], [[2 - 7, 4 - 7, -6 - 7]])
+    assert near.within
+    assert near.max_lsb == pytest.approx(0.4)
+    far = compared(reference, target, [[0.4, 1.0, -1.6]], [[2 - 7, 2 - 7, -6 - 7]])
+    assert (far.beyond, far.max_lsb) == (1, pytest.approx(2.0))
+
+
 def test_exactly_one_step_passes_although_float32_rounds(tensors: Any) -> None:
     scale = float(np.float32(0.1))
     reference = tensors.i8("t", 200, scale=scale, zero_point=0)

@@ -29,7 +29,8 @@ REAL = Tolerance(atol=1e-5, rtol=1e-4)
         (tensor(np.int8, 0.5), tensor(np.uint8, 0.25, 128), Tolerance(max_lsb=1)),
         (tensor(np.int8, 0.5), tensor(np.float32), Tolerance(max_lsb=1)),
         (tensor(np.float32), tensor(np.float32), REAL),
-        (tensor(np.float32), tensor(np.int8, 0.5), REAL),
+        (tensor(np.float32), tensor(np.int8, 0.5), Tolerance(max_lsb=1)),
+        (tensor(np.float32), tensor(np.int32), REAL),
         (tensor(np.int64), tensor(np.int32), Tolerance(max_lsb=0)),
         (tensor(np.bool_), tensor(np.bool_), Tolerance(max_lsb=0)),
         (tensor(np.int32), tensor(np.float32), REAL),
@@ -45,6 +46,8 @@ def test_what_the_user_says_wins() -> None:
     assert rule.of(tensor(np.int32), tensor(np.int32)) == Tolerance(max_lsb=3)
     assert rule.of(tensor(np.float32), tensor(np.float32)) == Tolerance(atol=0.1, rtol=1e-4)
     assert ToleranceRule(max_lsb=0).of(tensor(np.int8, 0.5), tensor(np.int8, 0.5)) == Tolerance(max_lsb=0)
+    assert rule.of(tensor(np.float32), tensor(np.int8, 0.5)) == Tolerance(atol=0.1, rtol=1e-4)
+    assert ToleranceRule(max_lsb=3).of(tensor(np.float32), tensor(np.int8, 0.5)) == Tolerance(max_lsb=3)
     assert ToleranceRule(atol=0, rtol=0).of(tensor(np.float32), tensor(np.float32)) == Tolerance()
 
 

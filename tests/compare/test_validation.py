@@ -293,6 +293,27 @@ def test_quantized_models_get_the_same_real_values(tensors: Any, fake_session: A
     assert found.outputs[0].tensor.metrics["rmse"] == 0
 
 
+def test_outputs_with_channels_first_and_last_are_compared(tensors: Any, fake_session: Any, array_source: Any) -> None:
+    x = tensors.f32("x", 30)
+    reference = fake_session([x], [tensors.f32("y", 2, 3, 5)], lambda inputs: [inputs[0].reshape(-1, 2, 3, 5)])
+
+    def with_channels_first(wrong: float) -> Any:
+        def compute(inputs: list[Array]) -> list[Array]:
+            moved = np.moveaxis(inputs[0].reshape(-1, 2, 3, 5), -1, 1).copy()
+            moved[0, 4, 1, 2] += wrong
+            return [moved]
+
+        return fake_session([x], [tensors.f32("z", 5, 2, 3)], compute)
+
+    source = array_source(np.random.default_rng(7).normal(size=(20, 30)).astype(np.float32))
+    right, wrong = validate(reference, [with_channels_first(0), with_channels_first(1)], source).targets
+    assert right.verdict is Verdict.PASS
+    assert right.run.warnings == ("output 'z' [1, 5, 2, 3] is compared as [1, 2, 3, 5]",)
+    assert wrong.verdict is Verdict.FAIL
+    assert wrong.outputs[0].tensor.beyond == 1
+    assert wrong.outputs[0].tensor.metrics["max_abs"] == pytest.approx(1)
+
+
 def test_what_could_not_start_is_a_failure_too() -> None:
     error = InvalidParamError("m.tflite: no such file")
     found = failed_validation("tflite:m.tflite", ["file:a", "file:b"], error)

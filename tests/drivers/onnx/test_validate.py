@@ -13,8 +13,11 @@ from ai_runner.cli import main
 from ai_runner.tflite_model import TfliteModel
 
 
-def transcribed(models: Any, digits: Path, change: float = 0.0) -> Path:
-    """Same weights, channels first inside; `change` is added to one bias of the last layer."""
+def transcribed(models: Any, digits: Path, change: float = 0.0, as_exported: bool = False) -> Path:
+    """Same weights, channels first inside; `change` is added to one bias of the last layer.
+
+    `as_exported` has no Transpose, as PyTorch writes it: the input has channels first, and the flattened vector too.
+    """
     pytest.importorskip("ai_edge_litert", reason="no runtime for .tflite models")
     model = TfliteModel.read(digits)
     weights = [[model.tensors[i].data for i in operator.inputs[1:]] for operator in model.operators]
@@ -40,6 +43,12 @@ def transcribed(models: Any, digits: Path, change: float = 0.0) -> Path:
         models.node("Gemm", ["f", "w4", "b4"], ["scores"], transB=1),
         models.node("Softmax", ["scores"], ["y"]),
     ]
+    if as_exported:
+        del nodes[8], nodes[0]
+        constants["w4"] = w4.reshape(-1, 4, 4, 16).transpose(0, 3, 1, 2).reshape(w4.shape)
+        nodes[0].input[0], nodes[7].input[0] = "x", "p"
+        exported: Path = models.write(nodes, {"x": ("FLOAT", [1, 1, 8, 8])}, {"y": ("FLOAT", [1, 10])}, constants)
+        return exported
     path: Path = models.write(nodes, {"image": ("FLOAT", [1, 8, 8, 1])}, {"y": ("FLOAT", [1, 10])}, constants)
     return path
 
@@ -54,15 +63,27 @@ def test_an_equivalent_model_passes(
     assert "verdict    PASS" in capsys.readouterr().out
 
 
-def test_layers_are_paired_across_formats(models: Any, digits_float: Path, digits_test: Path, capsys: Any) -> None:
-    """Those behind the flattening; before it one side has channels first, which is no error and no pair."""
-    onnx = f"onnx:{transcribed(models, digits_float)}"
+@pytest.mark.parametrize("as_exported", [False, True])
+@pytest.mark.parametrize("reference", ["onnx", "tflite"])
+def test_layers_are_paired_across_formats(
+    models: Any, digits_float: Path, digits_test: Path, as_exported: bool, reference: str, capsys: Any
+) -> None:
+    """Fused activations, channels first against channels last, cubes of 8 x 8 x 8 that look the same either way."""
+    descriptors = [f"onnx:{transcribed(models, digits_float, as_exported=as_exported)}", f"tflite:{digits_float}"]
+    mine, theirs = descriptors if reference == "onnx" else reversed(descriptors)
     report = models.folder / "report.json"
-    arguments = ["validate", "-m", onnx, "-d", f"tflite:{digits_float}", "--inputs", str(digits_test), "--per-layer"]
-    assert main([*arguments, "--json", str(report)]) == 0
+    arguments = ["validate", "-m", mine, "-d", theirs, "--inputs", str(digits_test), "--per-layer", "--json"]
+    assert main([*arguments, str(report)]) == 0
     capsys.readouterr()
     (target,) = json.loads(report.read_text())["targets"]
-    assert {"gemm_10", "softmax_11"} <= {layer["name"] for layer in target["layers"] if layer["within_tolerance"]}
+    pairs = {(layer["name"], layer["target_name"]) for layer in target["layers"] if layer["within_tolerance"]}
+    names = ["relu_1", "relu_3", "relu_5", "maxpool_6", "reshape_7", "gemm_8", "softmax_9"]
+    if not as_exported:
+        names = ["relu_2", "relu_4", "relu_6", "transpose_8", "reshape_9", "gemm_10", "softmax_11"]
+    ours = ["conv_2d_0", "depthwise_conv_2d_1", "conv_2d_2", "max_pool_2d_3", "reshape_4", "fully_connected_5"]
+    expected = zip(names, [*ours, "softmax_6"], strict=True)
+    assert pairs == {pair if reference == "onnx" else pair[::-1] for pair in expected}
+    assert all(layer["metrics"]["cos"] > 0.9999 for layer in target["layers"])
 
 
 def test_another_bias_fails(models: Any, digits_float: Path, digits_test: Path, capsys: Any) -> None:
