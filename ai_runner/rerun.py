@@ -5,7 +5,7 @@ It tells the error that a layer introduces from the error that reaches it: the i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,9 +31,12 @@ class Rerun:
             was recorded.
         inputs: the recorded tensors that were read, in the order of the inputs of `model`.
         model: a .tflite file that computes just this, the outputs of the node in order.
+        rounded_once: what real arithmetic gives, rounded to the nearest integer at the end: one array an output, None
+            where that is not known. Computed when it is called.
     """
 
     outputs: Mapping[str, tuple[Array, ...]]
     operators: int
     inputs: tuple[TensorPlace, ...]
     model: bytes = field(repr=False, default=b"")
+    rounded_once: Callable[[], tuple[Array | None, ...]] = tuple

@@ -1,11 +1,12 @@
 """How many planted faults the verdict finds and names, and how often it alarms on correct targets.
 
 python benchmarks/fault_detection.py [--quick] [--models kws,ad01] [--nodes 3] [--samples 16] [--seed 1] [--repeats 2]
-    [--clang clang] [--outputs] [--verbose]
+    [--clang clang] [--outputs] [--folder DIR] [--verbose]
 
 Faults are planted into C-models, compiled from edited sources, in several numerics each; see benchmarks/planted. One
 counts when it changes at least one bit of one layer. Models whose files are absent are left out, and firmware where its
-compiler or emulator is.
+compiler or emulator is. With --folder models of one's own are measured; one that has an operator without C kernel is
+judged on LiteRT's kernel sets alone.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from planted.clean import CleanRuns
-from planted.models import MODELS
+from planted.models import MODELS, BenchModel, OwnModel
 from planted.outcome import Comparison, Outcome
 from planted.outputs_alone import OutputsAlone
 from planted.tables import clean_table, fault_table, share
 from planted.trial import Trial
+
+from ai_runner.errors import InvalidModelError
 
 DETECTED, NAMED, EXACT, ALARMS = 0.97, 0.95, 0.995, 0.01
 
@@ -33,25 +36,33 @@ def main() -> int:
     logging.disable(logging.WARNING)
     outcomes: list[Outcome] = []
     comparisons: list[Comparison] = []
-    for model in MODELS:
-        if model.name not in options.models.split(",") or not model.available:
-            continue
+    for model in _models(options):
         with tempfile.TemporaryDirectory() as folder:
-            if options.outputs:
-                alone = OutputsAlone(model, Path(folder), options.samples, options.seed, options.nodes)
-                outcomes += alone.faulty()
-                comparisons += alone.correct()
-                alone.close()
-                continue
-            stages = 0 if options.quick else 1
-            trial = Trial(model, Path(folder), options.samples, options.seed, options.nodes, stages)
-            outcomes += trial.run()
-            for seed in range(options.seed, options.seed + options.repeats):
-                clean = CleanRuns(model, Path(folder), options.samples, seed, options.clang, not options.quick)
+            builds, stages = not options.quick, 0 if options.quick else 1
+            try:
+                if options.outputs:
+                    alone = OutputsAlone(model, Path(folder), options.samples, options.seed, options.nodes)
+                    outcomes += alone.faulty()
+                    comparisons += alone.correct()
+                    alone.close()
+                else:
+                    trial = Trial(model, Path(folder), options.samples, options.seed, options.nodes, stages)
+                    outcomes += trial.run()
+            except InvalidModelError as error:
+                builds = False
+                print(f"{model.name}: no C-model, {error.message}", file=sys.stderr)
+            for seed in range(options.seed, options.seed + (0 if options.outputs else options.repeats)):
+                clean = CleanRuns(model, Path(folder), options.samples, seed, options.clang, builds)
                 comparisons += clean.run()
         print(f"{model.name}: {len(outcomes)} verdicts on faults, {len(comparisons)} on others so far", file=sys.stderr)
     _print(outcomes, comparisons, options.verbose)
     return int(not _good(outcomes, comparisons))
+
+
+def _models(options: argparse.Namespace) -> list[BenchModel]:
+    if options.folder:
+        return [OwnModel.of(path) for path in sorted(options.folder.glob("*.tflite"))]
+    return [model for model in MODELS if model.name in options.models.split(",") and model.available]
 
 
 def _options() -> argparse.Namespace:
@@ -61,6 +72,12 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--outputs", action="store_true", help="targets without layers instead")
     parser.add_argument("--models", default=",".join(model.name for model in MODELS))
+    parser.add_argument(
+        "--folder",
+        metavar="DIR",
+        type=Path,
+        help="measure the .tflite there instead; samples are in a .npz beside each",
+    )
     parser.add_argument("--nodes", type=int, default=3, help="nodes that get a fault of each kind")
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,8 @@ class IntroducedErrors:
         if not all(_comparable(result, exhibit.target) for result in trusted.values()):
             return False
         trial = NoiseBand(band.reference, band.target, exact=self._exact)
-        trial.update(exhibit.target, trusted, found.operators, self._also_right(place[0], found, exhibit.inputs))
+        also = partial(self._also_right, place, found, exhibit.inputs)
+        trial.update(exhibit.target, trusted, found.operators, also)
         return not trial.result().diverges
 
     def _update_layer(self, pair: LayerPair, chunk: _Chunk) -> None:
@@ -188,7 +190,7 @@ class IntroducedErrors:
         found: Rerun,
         inputs: Tensors,
     ) -> None:
-        also = self._also_right(place[0], found, inputs)
+        also = partial(self._also_right, place, found, inputs)
         touched = np.flatnonzero(band.update(target, trusted, found.operators, also))
         if not touched.size or place in self._exhibits:
             return
@@ -202,14 +204,17 @@ class IntroducedErrors:
             output=place[1],
         )
 
-    def _also_right(self, node: int, found: Rerun, inputs: Tensors) -> tuple[Array, ...]:
+    def _also_right(self, place: TensorPlace, found: Rerun, inputs: Tensors) -> Sequence[Array]:
         """Results that no kernel set of this machine may have, and that are correct nevertheless."""
-        if self._exact or found.operators != 1 or len(found.inputs) != 1:
+        if self._exact or found.operators != 1:
             return ()
+        node, output = place
+        once = found.rounded_once()[output : output + 1]
         if node not in self._twice_rounded:
             self._twice_rounded[node] = TwiceRounded.of(found.model)
         operator = self._twice_rounded[node]
-        return () if operator is None else operator.run(inputs[found.inputs[0]])
+        twice = () if operator is None or len(found.inputs) != 1 else operator.run(inputs[found.inputs[0]])
+        return [result for result in (*once, *twice) if result is not None]
 
 
 class _Chunk:

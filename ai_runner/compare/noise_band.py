@@ -7,7 +7,7 @@ floor; what lies outside of it is the error that the layer introduces.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,7 +117,7 @@ class NoiseBand:
             self._maximum = max(self._maximum, float(finite.max(initial=0.0)))
 
     def update(
-        self, target: Array, trusted: Mapping[str, Array], operators: int, also: Sequence[Array] = ()
+        self, target: Array, trusted: Mapping[str, Array], operators: int, also: Callable[[], Sequence[Array]] = tuple
     ) -> npt.NDArray[np.bool_]:
         """Adds samples.
 
@@ -125,7 +125,8 @@ class NoiseBand:
             target: what the target computed, ``(batch,) + sample_shape`` as it declares it.
             trusted: by kernel set, in the type and shape of the reference.
             operators: that lie between the recorded inputs and this tensor.
-            also: further correct results, as many elements each: they widen the band and are no kernel set.
+            also: further correct results, as many elements each: they widen the band and are no kernel set. Asked for
+                where integers lie outside of the band of the others.
 
         Returns:
             Which samples have an element outside of the band, ``(batch,)``.
@@ -137,7 +138,9 @@ class NoiseBand:
         for kernels, result in trusted.items():
             unequal = self._unequal(values, result) if self._thorough else 0
             self._kernels[kernels] = self._kernels.get(kernels, 0) + unequal
-        within = [*trusted.values(), *(result.reshape(first.shape) for result in also)]
+        within = list(trusted.values())
+        if self._same and has_steps(self.reference) and _any_outside(values, within):
+            within += [result.reshape(first.shape) for result in also()]
         touched = np.zeros(batch, bool)
         for rows in blocks(batch, max(1, BLOCK // max(1, first[:1].size))):
             touched[rows] = self._update_rows(values[rows], [result[rows] for result in within])
@@ -146,10 +149,8 @@ class NoiseBand:
         self._count += first.size
         return touched
 
-    def _update_rows(self, target: Array, trusted: list[Array]) -> npt.NDArray[np.bool_]:
-        low, high = trusted[0], trusted[0]
-        for result in trusted[1:]:
-            low, high = np.minimum(low, result), np.maximum(high, result)
+    def _update_rows(self, target: Array, trusted: Sequence[Array]) -> npt.NDArray[np.bool_]:
+        low, high = _band(trusted)
         below, above, width = self._distances(target, low, high)
         distance = np.maximum(below, above)
         if not self._integers:
@@ -251,3 +252,15 @@ class NoiseBand:
             return ""
         nearest = min(self._kernels, key=lambda kernels: self._kernels[kernels])
         return f"{self._kernels[nearest]} of {self._count} elements differ from the {nearest} kernels, the nearest ones"
+
+
+def _band(results: Sequence[Array]) -> tuple[Array, Array]:
+    low = high = results[0]
+    for result in results[1:]:
+        low, high = np.minimum(low, result), np.maximum(high, result)
+    return low, high
+
+
+def _any_outside(values: Array, results: Sequence[Array]) -> bool:
+    low, high = _band(results)
+    return bool(((values < low) | (values > high)).any())

@@ -22,6 +22,7 @@ def cut_operators(
         inputs, outputs: tensor numbers that become the inputs and outputs of the graph.
 
     Constants that none of the operators reads are blanked, so that the copy tells nothing about the rest of the model.
+    Nor does it ask for operators that it does not have: kernels that lack one would refuse the whole file.
 
     Returns:
         The patched file; None where the graph has no fields for inputs and outputs that could be patched.
@@ -37,8 +38,11 @@ def cut_operators(
     # An element moves towards the front of the vector, so that its operator still lies behind it.
     offsets = [tables[index].position - (first + 4 * place) for place, index in enumerate(operators)]
     struct.pack_into(f"<I{len(offsets)}I", patched, first - 4, len(offsets), *offsets)
-    for start, size in _unused_constants(root, graph, [tables[index] for index in operators]):
+    chosen = [tables[index] for index in operators]
+    for start, size in _unused_constants(root, graph, chosen):
         patched[start : start + size] = bytes(size)
+    for at, offset in _unused_codes(root, chosen):
+        struct.pack_into("<I", patched, at, offset)
     signatures, _ = root.span(7, 4)
     if signatures:
         struct.pack_into("<I", patched, signatures - 4, 0)
@@ -57,3 +61,11 @@ def _unused_constants(root: FlatTable, graph: FlatTable, operators: Sequence[Fla
     others = {tensor.number(2, "Uint32", 0) for tensor in tensors} - kept
     buffers = root.tables(4)
     return [buffers[number].span(0, 1) for number in others if number < len(buffers)]
+
+
+def _unused_codes(root: FlatTable, operators: Sequence[FlatTable]) -> list[tuple[int, int]]:
+    """Where operator codes that no operator uses are named, and the offset that names one in use instead."""
+    used = {operator.number(0, "Uint32", 0) for operator in operators}
+    codes, (first, _) = root.tables(1), root.span(1, 4)
+    unused = [first + 4 * place for place in range(len(codes)) if place not in used]
+    return [(at, codes[min(used)].position - at) for at in unused if used and codes[min(used)].position > at]

@@ -18,6 +18,7 @@ from ai_runner.quantization import Quantization
 from ai_runner.tflite_model import schema
 from ai_runner.tflite_model.cut import cut_operators
 from ai_runner.tflite_model.flatbuffer import FlatBuffer, FlatTable
+from ai_runner.tflite_model.real_twin import real_twin
 
 _MAX_RANK = 32  # what every supported numpy can hold
 
@@ -148,6 +149,26 @@ class TfliteModel:
         if not outputs or any(self._depends(index) for index in operators):
             return None
         return cut_operators(FlatBuffer(self.raw, self.path), sorted(operators), tuple(inputs), tuple(outputs))
+
+    def real_twin(self) -> bytes | None:
+        """A .tflite file of the same operators on float32 tensors: on what quantised integers stand for.
+
+        Returns:
+            The file, or None where nothing that is computed is quantised, or what is quantised cannot be replaced.
+        """
+        used = {i for operator in self.operators for i in (*operator.inputs, *operator.outputs) if i >= 0}
+        quantised = [self.tensors[i] for i in sorted(used) if self.tensors[i].quantization is not None]
+        made = {i for operator in self.operators for i in operator.outputs}
+        if not made.intersection(tensor.index for tensor in quantised):
+            return None
+        if any(tensor.dtype is None or tensor.is_sparse for tensor in quantised):
+            return None
+        values = {
+            tensor.index: None if tensor.data is None else tensor.quantization.dequantize(tensor.data)
+            for tensor in quantised
+            if tensor.quantization is not None
+        }
+        return real_twin(FlatBuffer(self.raw, self.path), values)
 
     def _depends(self, index: int) -> bool:
         """Whether an operator has state, runs another sub-graph, shares a resource, or lacks an output."""

@@ -11,7 +11,7 @@ from ai_runner import AiRunner
 from ai_runner.errors import MissingRuntimeError
 from ai_runner.firmware import build_firmware, start_firmware
 from planted.instrumented import FAST_MATH, InstrumentedModel, Rounding
-from planted.judging import KERNELS, LAYERS, Court, Recorded
+from planted.judging import LAYERS, Court, Recorded
 from planted.models import BenchModel
 from planted.outcome import Comparison
 
@@ -46,7 +46,7 @@ class CleanRuns:
         self._compilers = compilers
         self._wanted = builds
         with AiRunner.open(f"tflite:{model.path}") as runner:
-            self._inputs = model.inputs(runner.model_info().inputs[0], samples, seed)
+            self._inputs = model.inputs(runner.model_info().inputs, samples, seed)
         self._court = Court(model.path, self._inputs)
 
     def run(self) -> Iterator[Comparison]:
@@ -66,7 +66,7 @@ class CleanRuns:
             self._court.close()
 
     def _kernel_sets(self) -> Iterator[Comparison]:
-        for kernels in KERNELS:
+        for kernels in self._court.kernels:
             target = Recorded(self._court.result(kernels), f"tflite:?kernels={kernels}")
             with self._court.remembering():
                 yield self._judged(target, f"{kernels} kernels", trusted=True)
@@ -80,10 +80,10 @@ class CleanRuns:
         try:
             for name, rounding in chosen.items():
                 c_model.rounds(rounding)
-                target = Recorded(c_model.runner.run([self._inputs], mode=LAYERS), f"file:{name}")
+                target = Recorded(c_model.runner.run(self._inputs, mode=LAYERS), f"file:{name}")
                 with self._court.remembering():
                     yield self._judged(target, name, trusted=False)
-                    for kernels in KERNELS:
+                    for kernels in self._court.kernels:
                         yield self._without(target, name, kernels)
                 self._court.forget()
         finally:
@@ -95,7 +95,7 @@ class CleanRuns:
         for name, compiler, flags in builds:
             c_model = InstrumentedModel(self._model.path, self._folder / flags, flags, compiler)
             try:
-                target = Recorded(c_model.runner.run([self._inputs], mode=LAYERS), f"file:{name}")
+                target = Recorded(c_model.runner.run(self._inputs, mode=LAYERS), f"file:{name}")
                 yield self._judged(target, name, trusted=True)
                 yield self._without(target, name, "reference")
             finally:
@@ -104,9 +104,9 @@ class CleanRuns:
 
     def _boards(self, port: str, kind: str) -> Iterator[Comparison]:
         build_firmware({"network": self._model.path}, self._folder / port, port=port)
-        size = sum(x[:1].nbytes for node in self._court.result(KERNELS[0]).nodes for x in node.data)
-        samples = max(1, min(len(self._inputs), _EMULATED_BYTES // size))
-        court = Court(self._model.path, self._inputs[:samples])
+        size = sum(x[:1].nbytes for node in self._court.result(self._court.kernels[0]).nodes for x in node.data)
+        samples = max(1, min(len(self._inputs[0]), _EMULATED_BYTES // size))
+        court = Court(self._model.path, [array[:samples] for array in self._inputs])
         cassette = self._folder / f"{port}.cassette"
         try:
             with (
@@ -119,7 +119,7 @@ class CleanRuns:
                 found = court.judge(target)
             yield Comparison.of(found[0], f"{kind}, replayed", self._model.name, trusted=True)
             with AiRunner.open(f"replay:{cassette}") as target:
-                found = court.judge(target, kernels=KERNELS[1:])
+                found = court.judge(target, without="reference")
             yield Comparison.of(found[0], f"{kind}, replayed, without reference", self._model.name, trusted=False)
         finally:
             court.close()
@@ -129,6 +129,5 @@ class CleanRuns:
         return Comparison.of(found, kind, self._model.name, trusted)
 
     def _without(self, target: Recorded, kind: str, left_out: str) -> Comparison:
-        kernels = [name for name in KERNELS if name != left_out]
-        (found,) = self._court.judge(target, kernels=kernels)
+        (found,) = self._court.judge(target, without=left_out)
         return Comparison.of(found, f"{kind}, without {left_out}", self._model.name, trusted=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ai_runner.compare.participant import Session
 from ai_runner.compare.target_judge import NoiseFloor
 from ai_runner.compare.validation import validate
 from ai_runner.compare.verdict import TargetResult
+from ai_runner.errors import InvalidModelError
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult
 from ai_runner.rerun import Rerun, TensorPlace
@@ -53,17 +54,17 @@ def first_samples(result: RunResult, samples: int) -> RunResult:
 
 
 class _Arrays:
-    """Samples as a source."""
+    """Samples as a source: one array an input."""
 
     seed = None
     description = "samples of a benchmark"
 
-    def __init__(self, array: Array) -> None:
-        self._array = array
-        self.samples = len(array)
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self._arrays = arrays
+        self.samples = len(arrays[0])
 
     def chunk(self, start: int, stop: int) -> list[Array]:
-        return [self._array[start:stop]]
+        return [array[start:stop] for array in self._arrays]
 
 
 class Court:
@@ -71,13 +72,13 @@ class Court:
 
     Args:
         path: of the .tflite.
-        inputs: ``(samples,) + sample_shape``.
+        inputs: ``(samples,) + sample_shape``, one an input.
     """
 
-    def __init__(self, path: Path, inputs: Array) -> None:
+    def __init__(self, path: Path, inputs: Sequence[Array]) -> None:
         self._path = path
         self._inputs = inputs
-        self._runners = {kernels: AiRunner.open(f"tflite:{path}?kernels={kernels}") for kernels in KERNELS}
+        self._runners = dict(_opened(path))
         self._results: dict[str, RunResult] = {}
         self._known: dict[Any, Rerun | None] = {}
         self._keeping = False
@@ -87,16 +88,21 @@ class Court:
         for runner in self._runners.values():
             runner.close()
 
+    @property
+    def kernels(self) -> list[str]:
+        """The kernel sets that take the model: some lack operators."""
+        return list(self._runners)
+
     def result(self, kernels: str) -> RunResult:
         """What a kernel set computes from the samples."""
         if kernels not in self._results:
-            self._results[kernels] = self._runners[kernels].run([self._inputs], mode=LAYERS)
+            self._results[kernels] = self._runners[kernels].run(self._inputs, mode=LAYERS)
         return self._results[kernels]
 
     @property
     def operators(self) -> list[str]:
         """``CONV_2D``, ..., one a node."""
-        return [node.info.type_name for node in self.result(KERNELS[0]).nodes]
+        return [node.info.type_name for node in self.result(self.kernels[0]).nodes]
 
     def forget(self) -> None:
         """Drops what `remembering` has kept."""
@@ -111,26 +117,28 @@ class Court:
         finally:
             self._keeping = False
 
-    def judge(self, *targets: Session, exact: bool = False, kernels: Sequence[str] = KERNELS) -> list[TargetResult]:
+    def judge(self, *targets: Session, exact: bool = False, without: str = "") -> list[TargetResult]:
         """The verdicts on targets that are given the samples.
 
         Args:
-            kernels: kernel sets that are trusted; the first one is the reference.
+            without: the kernel set that is not trusted; of the others the first one is the reference.
         """
 
         def rerun(node: int, recorded: Mapping[TensorPlace, Array]) -> Rerun | None:
             found = self._rerun(node, recorded)
             if found is None:
                 return None
-            return replace(found, outputs={name: x for name, x in found.outputs.items() if name in kernels})
+            outputs = {name: x for name, x in found.outputs.items() if name != without}
+            return replace(found, outputs=outputs) if outputs else None
 
+        first = next(name for name in self.kernels if name != without)
         found = validate(
-            Recorded(self.result(kernels[0]), f"tflite:{self._path}"),
+            Recorded(self.result(first), f"tflite:{self._path}"),
             targets,
             _Arrays(self._inputs),
             per_layer=True,
             noise_floor=NoiseFloor(rerun, exact=exact),
-            chunk_samples=len(self._inputs),
+            chunk_samples=len(self._inputs[0]),
             chunk_bytes=1 << 40,
         )
         return list(found.targets)
@@ -139,10 +147,16 @@ class Court:
         key = node, tuple((place, array.shape, hash(array.tobytes())) for place, array in sorted(recorded.items()))
         if key in self._known:
             return self._known[key]
-        found = self._runners[KERNELS[0]].rerun(node, recorded)
+        found = self._runners[self.kernels[0]].rerun(node, recorded)
         if self._keeping:
             self._known[key] = found
         return found
+
+
+def _opened(path: Path) -> Iterator[tuple[str, AiRunner]]:
+    for kernels in KERNELS:
+        with suppress(InvalidModelError):
+            yield kernels, AiRunner.open(f"tflite:{path}?kernels={kernels}")
 
 
 def changed_nodes(one: RunResult, other: RunResult) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.model import TensorInfo
+from ai_runner.tflite_model import TfliteModel
 
 Array = npt.NDArray[Any]
 
@@ -31,16 +33,40 @@ class BenchModel:
         """False where ../shared is absent."""
         return self.path.exists()
 
-    def inputs(self, tensor: TensorInfo, samples: int, seed: int) -> Array:
-        """``(samples,) + sample_shape`` in the type of the model's input."""
+    def inputs(self, tensors: Sequence[TensorInfo], samples: int, seed: int) -> list[Array]:
+        """``(samples,) + sample_shape`` in the type of the model's input, one an input."""
         rng = np.random.default_rng(seed)
         task = self.name.removesuffix("_float")
+        shape = tensors[0].sample_shape
         if task in ("resnet8", "vww"):
-            values: Array = _images(rng, samples, tensor.sample_shape) / (255.0 if task == "vww" else 1.0)
+            values: Array = _images(rng, samples, shape) / (255.0 if task == "vww" else 1.0)
         else:
             values = {"kws": _keywords, "ad01": _machines, "digits": _digits}[task](rng, samples)
-        real = values.astype(np.float32).reshape(samples, *tensor.sample_shape)
-        return real if tensor.quantization is None else tensor.quantization.quantize(real, tensor.dtype)
+        return [_stored(values.reshape(samples, *shape), tensors[0])]
+
+
+@dataclass(frozen=True)
+class OwnModel(BenchModel):
+    """A model of the user's own; its inputs are in the .npz beside it, or random where there is none."""
+
+    @classmethod
+    def of(cls, path: Path) -> OwnModel:
+        """One whose layers are of floats has float weights as well."""
+        tensors = TfliteModel.read(path).tensors
+        return cls(path.stem, path, not any(tensor.type_name in ("INT8", "UINT8") for tensor in tensors))
+
+    def inputs(self, tensors: Sequence[TensorInfo], samples: int, seed: int) -> list[Array]:
+        rng = np.random.default_rng(seed)
+        recorded = self.path.with_suffix(".npz")
+        if not recorded.exists():
+            return [_stored(rng.normal(0.0, 1.0, (samples, *tensor.sample_shape)), tensor) for tensor in tensors]
+        with np.load(recorded) as arrays:
+            given = list(arrays.values())
+        rows = rng.choice(len(given[0]), samples, replace=samples > len(given[0]))
+        return [
+            array[rows].astype(tensor.dtype).reshape(samples, *tensor.sample_shape)
+            for array, tensor in zip(given, tensors, strict=True)
+        ]
 
 
 MODELS = (
@@ -54,6 +80,11 @@ MODELS = (
     BenchModel("resnet8_float", SHARED / "pretrainedResnet.tflite", is_float=True),
     BenchModel("vww_float", SHARED / "vww_96_float.tflite", is_float=True),
 )
+
+
+def _stored(values: Array, tensor: TensorInfo) -> Array:
+    real: Array = values.astype(np.float32)
+    return real if tensor.quantization is None else tensor.quantization.quantize(real, tensor.dtype)
 
 
 def _keywords(rng: np.random.Generator, samples: int) -> Array:

@@ -13,7 +13,7 @@ from ai_runner.model import Caps
 from ai_runner.profile import RunResult
 from planted.faults import KINDS, Site
 from planted.instrumented import FAST_MATH, InstrumentedModel, Rounding
-from planted.judging import KERNELS, LAYERS, Array, Court, Recorded
+from planted.judging import LAYERS, Court, Recorded
 from planted.models import BenchModel
 from planted.outcome import Comparison, Outcome
 
@@ -27,14 +27,18 @@ def without_layers(result: RunResult) -> Recorded:
     return Recorded(replace(result, nodes=(), info=info), "recorded:outputs", info)
 
 
+def _equal(one: RunResult, other: RunResult) -> bool:
+    pairs = zip(one.outputs, other.outputs, strict=True)
+    return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in pairs)
+
+
 class OutputsAlone:
     """One model whose targets show no layers."""
 
     def __init__(self, model: BenchModel, folder: Path, samples: int, seed: int, nodes: int) -> None:
         self._model, self._nodes, self._seed = model, nodes, seed
         self._c_model = InstrumentedModel(model.path, folder / "outputs", FAST_MATH if model.is_float else "-O1")
-        tensor = self._c_model.runner.model_info().inputs[0]
-        self._inputs: Array = model.inputs(tensor, samples, seed)
+        self._inputs = model.inputs(self._c_model.runner.model_info().inputs, samples, seed)
         self._court = Court(model.path, self._inputs)
 
     def close(self) -> None:
@@ -50,7 +54,7 @@ class OutputsAlone:
                 kind = "-ffast-math" if self._model.is_float else f"{rounding.name.lower()} rounding"
                 trusted = rounding is Rounding.REFERENCE and not self._model.is_float
                 yield self._judged(self._run(), kind, trusted, "")
-            for kernels in KERNELS:
+            for kernels in self._court.kernels:
                 yield self._judged(self._court.result(kernels), f"without {kernels}", False, kernels)
         self._court.forget()
 
@@ -67,7 +71,7 @@ class OutputsAlone:
                     continue
                 with planted:
                     result = self._run()
-                if np.array_equal(result.outputs[0], clean.outputs[0], equal_nan=self._model.is_float):
+                if _equal(result, clean):
                     continue
                 (found,) = self._court.judge(without_layers(result))
                 failed = found.verdict is Verdict.FAIL
@@ -75,9 +79,8 @@ class OutputsAlone:
                 yield Outcome(kind.__name__, self._model.name, "reference", where, "noise-floor", failed, failed)
 
     def _run(self) -> RunResult:
-        return self._c_model.runner.run([self._inputs], mode=LAYERS)
+        return self._c_model.runner.run(self._inputs, mode=LAYERS)
 
     def _judged(self, result: RunResult, kind: str, trusted: bool, left_out: str) -> Comparison:
-        kernels = [name for name in KERNELS if name != left_out]
-        (found,) = self._court.judge(without_layers(result), kernels=kernels)
+        (found,) = self._court.judge(without_layers(result), without=left_out)
         return Comparison.of(found, kind, self._model.name, trusted)

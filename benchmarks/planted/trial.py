@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,8 +66,7 @@ class _Numerics:
 
     def __init__(self, trial: Trial, c_model: InstrumentedModel, numerics: str) -> None:
         self._trial, self._c_model, self._model, self._numerics = trial, c_model, trial.model, numerics
-        tensor = c_model.runner.model_info().inputs[0]
-        self._inputs = self._model.inputs(tensor, trial.samples, trial.seed)
+        self._inputs = self._model.inputs(c_model.runner.model_info().inputs, trial.samples, trial.seed)
         self._court = Court(self._model.path, self._inputs)
         self._rng = np.random.default_rng([trial.seed, len(numerics)])
         self._clean = self._recorded(nullcontext())
@@ -100,9 +99,9 @@ class _Numerics:
         operator = self._court.operators[node]
         return Site(self._c_model, node, operator, info.outputs[0].sample_shape[-1], self._model.is_float, rng)
 
-    def _recorded(self, planted: Planted, inputs: Array | None = None) -> RunResult:
+    def _recorded(self, planted: Planted, inputs: Sequence[Array] | None = None) -> RunResult:
         with planted:
-            return self._c_model.runner.run([self._inputs if inputs is None else inputs], mode=LAYERS)
+            return self._c_model.runner.run(self._inputs if inputs is None else inputs, mode=LAYERS)
 
     def _plant(self, kind: str, node: int, planted: Planted, stage: bool) -> Iterator[Outcome]:
         faulty = self._recorded(planted)
@@ -135,8 +134,8 @@ class _Numerics:
 
     def _spoil_inputs(self) -> Iterator[Outcome]:
         for name, cast in casts(self._clean.info.inputs[0]):
-            spoiled = np.ascontiguousarray(cast(self._inputs))
-            faulty = self._recorded(nullcontext(), spoiled)
+            spoiled = np.ascontiguousarray(cast(self._inputs[0]))
+            faulty = self._recorded(nullcontext(), [spoiled, *self._inputs[1:]])
             yield from self._judged("input_cast", name, faulty, _is_input)
 
     def _declare_floats(self) -> Iterator[Outcome]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ai_runner.drivers.tflite.operator_times import constant_tensors
 from ai_runner.drivers.tflite.runtime import KERNELS, Runtime
 from ai_runner.errors import InvalidModelError
 from ai_runner.rerun import MODEL_INPUT, MODEL_OUTPUTS, Rerun, TensorPlace
-from ai_runner.tflite_model import TfliteModel
+from ai_runner.tflite_model import TfliteModel, TfliteTensor
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Rerunner:
         self._constant = constant_tensors(model)
         self._producer = {i: operator.index for operator in model.operators for i in operator.outputs if i >= 0}
         self._cuts: dict[tuple[int, tuple[int, ...]], _Cut | None] = {}
+        self._twins: dict[bytes, Any] = {}
 
     def run(self, node: int, recorded: Mapping[TensorPlace, Array]) -> Rerun | None:
         """See `Driver.rerun`."""
@@ -62,7 +64,35 @@ class Rerunner:
         if not outputs:
             return None
         computing = [i for i in cut.operators if not self._constant.issuperset(self._model.operators[i].outputs)]
-        return Rerun(outputs, len(computing), tuple(places[number] for number in cut.inputs), cut.raw)
+        read = tuple(places[number] for number in cut.inputs)
+        return Rerun(outputs, len(computing), read, cut.raw, partial(self._rounded_once, cut, inputs))
+
+    def _rounded_once(self, cut: _Cut, inputs: list[Array]) -> tuple[Array | None, ...]:
+        """What the float32 twin of a cut gives, as the integers that the outputs of the cut are."""
+        tensors = self._model.tensors
+        if cut.raw not in self._twins:
+            self._twins[cut.raw] = self._twin(cut.raw)
+        interpreter = self._twins[cut.raw]
+        if interpreter is None:
+            return ()
+        quantizations = [tensors[number].quantization for number in cut.inputs]
+        real = [x if q is None else q.dequantize(x) for x, q in zip(inputs, quantizations, strict=True)]
+        try:
+            results = self._execute(interpreter, cut, real)
+        except (ValueError, RuntimeError) as error:
+            _log.debug("%s: the float32 twin of operators %s: %s", self._model.path, cut.operators, error)
+            return ()
+        return tuple(_as_stored(tensors[number], result) for number, result in zip(cut.outputs, results, strict=True))
+
+    def _twin(self, raw: bytes) -> Any:
+        twin = TfliteModel.parse(raw, self._model.path).real_twin()
+        if twin is None:
+            return None
+        try:
+            return self._runtime.allocate(twin, "builtin", self._threads, False, self._model.path)
+        except InvalidModelError as error:
+            _log.debug("%s: no float32 twin: %s", self._model.path, error)
+            return None
 
     def _number(self, place: TensorPlace) -> int | None:
         """The number of a tensor in the file; None where there is none."""
@@ -146,3 +176,10 @@ class Rerunner:
 def _without_batch_of_one(result: Array) -> Array:
     """``(batch,) + sample_shape``, as `TensorInfo.sample_shape` has it."""
     return result.reshape(len(result), *result.shape[2:]) if result.ndim > 1 and result.shape[1] == 1 else result
+
+
+def _as_stored(tensor: TfliteTensor, real: Array) -> Array | None:
+    """Real values as the tensor's integers; None where it has none."""
+    if tensor.quantization is None or tensor.dtype is None:
+        return None
+    return tensor.quantization.quantize(real, tensor.dtype)

@@ -16,7 +16,7 @@ from ai_runner.compare.target_judge import NoiseFloor
 from ai_runner.compare.validation import validate
 from ai_runner.compare.verdict import TargetResult, Verdict
 from ai_runner.model import ModelInfo
-from ai_runner.rerun import MODEL_INPUT, TensorPlace
+from ai_runner.rerun import MODEL_INPUT, Rerun, TensorPlace
 
 pytest.importorskip("ai_edge_litert", reason="no runtime for .tflite models")
 
@@ -144,6 +144,29 @@ def test_the_layer_with_the_fault_is_named(
     assert found.first_divergence.layer == layer
     assert [item.index for item in found.layers if item.within is False] == [layer]
     assert looks in found.first_divergence.reason
+
+
+def test_real_arithmetic_rounded_once_is_right_where_no_kernel_set_has_it(
+    reference: AiRunner, digits: Array, array_source: Any
+) -> None:
+    def rounded(tensor: Array) -> Array:
+        steps = np.indices(tensor.shape).sum(axis=0) % 8 == 0
+        return np.clip(tensor.astype(np.int16) + steps, -128, 127).astype(np.int8)
+
+    def rerun(node: int, tensors: Any) -> Rerun | None:
+        found = reference.rerun(node, tensors)
+        if found is None or node != 1:
+            return found
+        return replace(found, rounded_once=lambda: (rounded(found.outputs["builtin"][0]),))
+
+    def judged(**options: Any) -> TargetResult:
+        target = FaultyTarget(reference, layer=1, fault=rounded)
+        found = validate(reference, [target], array_source(digits), per_layer=True, noise_floor=NoiseFloor(**options))
+        return found.targets[0]
+
+    assert judged(rerun=reference.rerun).verdict is Verdict.FAIL
+    assert judged(rerun=rerun).reasons == ()
+    assert judged(rerun=rerun, exact=True).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize(

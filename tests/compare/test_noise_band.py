@@ -52,6 +52,22 @@ def test_chunks_add_up(one: Array, other: Array, target: Array) -> None:
     assert band.result() == judged(target, [one, other])
 
 
+def test_further_correct_results_are_asked_for_where_integers_lie_outside(base: Array) -> None:
+    target, asked = base + np.int8(1), []
+
+    def also() -> list[Array]:
+        asked.append(True)
+        return [base + np.int8(1)]
+
+    for values, tensor in ((base, INT8), (base.astype(np.float32) + 1, FLOAT)):
+        NoiseBand(tensor, tensor).update(values, {"set 0": values.astype(tensor.dtype)}, 1, also)
+    assert asked == []
+    band = NoiseBand(INT8, INT8)
+    assert not band.update(target, {"set 0": base}, 1, also).any()
+    assert (band.result().outside, band.result().band, band.result().kernels) == (0, 1.0, ("set 0",))
+    assert asked == [True]
+
+
 def test_one_step_in_few_elements_is_noise(base: Array) -> None:
     target = base.copy()
     target[:, 0, :] += np.array([[1], [0], [-1], [0], [0]] * 5, np.int8)  # 40 of 1000, 10 of 250 in each channel

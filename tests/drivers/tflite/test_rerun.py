@@ -90,6 +90,45 @@ def test_the_model_of_a_rerun_computes_it(runner: AiRunner, inputs: list[np.ndar
         np.testing.assert_array_equal(alone.run(tensors[(1, 0)]).outputs[0], again.outputs["reference"][0])
 
 
+def test_a_cut_asks_for_no_operator_but_its_own(runner: AiRunner, inputs: list[np.ndarray]) -> None:
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    tensors = recorded(inputs, runner.run(inputs, mode=LAYERS))
+    for node, operators in ((2, {"CONV_2D"}), (5, {"FULLY_CONNECTED"}), (6, {"SOFTMAX"})):
+        model = schema.Model.GetRootAs(rerun(runner, node, tensors).model)
+        codes = {model.OperatorCodes(i).BuiltinCode() for i in range(model.OperatorCodesLength())}
+        assert codes == {getattr(schema.BuiltinOperator, name) for name in operators}
+
+
+def test_real_arithmetic_rounded_once(runner: AiRunner, inputs: list[np.ndarray], digits_int8: Path) -> None:
+    model = TfliteModel.read(digits_int8)
+    tensors = recorded(inputs, runner.run(inputs, mode=LAYERS))
+    x, weights, bias = (model.tensors[i] for i in model.operators[5].inputs)
+    (y,) = (model.tensors[i] for i in model.operators[5].outputs)
+    assert x.quantization
+    assert weights.quantization
+    assert bias.quantization
+    assert y.quantization
+    assert weights.data is not None
+    assert bias.data is not None
+    real = x.quantization.dequantize(tensors[(4, 0)]).astype(np.float64)
+    real = real @ weights.quantization.dequantize(weights.data).T + bias.quantization.dequantize(bias.data)
+    (once,) = rerun(runner, 5, tensors).rounded_once()
+    np.testing.assert_array_equal(once, y.quantization.quantize(real, np.int8))
+    for node in range(7):
+        found = rerun(runner, node, tensors)
+        (once,) = found.rounded_once()
+        assert once is not None
+        assert once.shape == found.outputs["reference"][0].shape
+        for result in found.outputs.values():
+            assert np.abs(once.astype(int) - result[0]).max() <= 1
+
+
+def test_what_is_real_already_is_rounded_nowhere(digits_float: Path) -> None:
+    with AiRunner.open(f"tflite:{digits_float}?kernels=reference") as floats:
+        given = floats.generate_rnd_inputs(batch_size=2)
+        assert rerun(floats, 0, recorded(given, floats.run(given, mode=LAYERS))).rounded_once() == ()
+
+
 def test_without_its_inputs_a_node_cannot_be_run(runner: AiRunner) -> None:
     assert runner.rerun(0, {}) is None
 
