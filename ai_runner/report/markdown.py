@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ai_runner.report.headline import headline
 from ai_runner.report.judgement_text import divergence_text
 from ai_runner.report.output_file import whole_file
 from ai_runner.report.printable import printable, shortened
@@ -31,9 +32,8 @@ def markdown(report: Report) -> str:
     """The comment."""
     policy, targets = report["policy"], report["targets"]
     refused = " (refused)" if policy["verdict"] == "refused" else ""
-    passed = sum(target["verdict"] == "pass" for target in targets)
     lines = [
-        f"### {_MARKS[report['verdict']]}{refused}: {passed} of {len(targets)} targets compute what the model computes",
+        f"### {_MARKS[report['verdict']]}{refused}: {headline(report)}",
         "",
         *_table(report),
     ]
@@ -59,6 +59,8 @@ def _row(verdict: str, run: Report, with_accuracy: bool) -> list[str]:
     steps = [output["max_lsb"] for output in outputs if output["max_lsb"] is not None]
     largest = [output["metrics"]["max_abs"] for output in outputs if output["metrics"]["max_abs"] is not None]
     error = f"{max(steps):.4g} LSB" if steps else f"{max(largest):.3g}" if largest else ""
+    if any(output["metrics"].get(count) for output in outputs for count in ("target_nan", "target_inf")):
+        error = "NaN or Inf"
     cosines = [output["metrics"]["cos"] for output in outputs if output["metrics"]["cos"] is not None]
     accuracy = run.get("accuracy")
     time = "" if run["c_duration_ms"] is None else f"{run['c_duration_ms']:.4g} {_cell(run['c_duration_source'] or '')}"

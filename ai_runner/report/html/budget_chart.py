@@ -8,13 +8,15 @@ from typing import Any
 from ai_runner.report.html.chart import ACCENT, GRID, MUTED, SERIES, Chart, Drawing, plain
 from ai_runner.report.html.scale import plain_numbers
 
+_NAMES = 96.0  # points
+
 
 def budget_drawing(shares: Sequence[Mapping[str, Any]], what: str) -> Drawing | None:
     """Shares in percent, one bar a stage; None without an error to share."""
     known = [share for share in shares if share["share"] is not None]
     if not known:
         return None
-    chart = Chart(len(known) * 24 + 52, (96, 46, 8, 36))
+    chart = Chart(len(known) * 24 + 52, (_NAMES, 46, 8, 36))
     axes = chart.axes
     values = [100.0 * share["share"] for share in known]
     largest = max(values)
@@ -24,7 +26,7 @@ def budget_drawing(shares: Sequence[Mapping[str, Any]], what: str) -> Drawing | 
     axes.axvline(0.0, color=MUTED, linewidth=0.8)
     axes.set_xlim(min(0.0, min(values) * 1.1), max(100.0, largest))
     axes.set_ylim(len(known) - 0.4, -0.6)
-    axes.set_yticks(range(len(known)), [chart.name(share["stage"].replace("_", " ")) for share in known])
+    axes.set_yticks(range(len(known)), [chart.name(share["stage"].replace("_", " "), _NAMES - 6) for share in known])
     axes.tick_params(axis="y", length=0)
     plain_numbers(axes, "x")
     axes.grid(visible=True, axis="x", color=GRID, linewidth=0.6)

@@ -16,7 +16,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ai_runner.report.printable import printable, shortened
+from ai_runner.report.html.text_width import fitted
+from ai_runner.report.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,6 @@ _VARIABLES = {
 WIDTH = 360.0  # points: a phone shows it about as large as it is
 FONT_SIZE = 9.5
 _POINTS_PER_INCH = 72.0
-_LONGEST_NAME = 26
 
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be found, read aloud, and is small
@@ -80,9 +80,9 @@ class Chart:
         self.axes.spines[["top", "right"]].set_visible(False)
         self.axes.set_axisbelow(True)
 
-    def name(self, text: str, longest: int = _LONGEST_NAME) -> str:
-        """What to give matplotlib in place of a name: `text`, shortened, will stand there."""
-        self._names.append(shortened(printable(text), longest))
+    def name(self, text: str, room: float) -> str:
+        """What to give matplotlib in place of a name: `text`, shortened to `room` points, will stand there."""
+        self._names.append(fitted(printable(text), room / FONT_SIZE))
         return f"@{len(self._names) - 1}@"
 
     def boxes(self, boxes: Sequence[Box], colour: str, **looks: Any) -> None:

@@ -7,15 +7,20 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
-from ai_runner.report.html.chart import ACCENT, GRID, SERIES, Box, Chart, Drawing
+from ai_runner.report.html.chart import ACCENT, FONT_SIZE, GRID, SERIES, WIDTH, Box, Chart, Drawing
+from ai_runner.report.html.text_width import text_width
 from ai_runner.report.html.wording import percent
+from ai_runner.report.printable import printable
 
-_SIZE = 264.0
+_SIZE = 250.0
+_NAMES = 76.0  # points beside and below the matrix
+_GAP = 6.0
+_COUNT_SIZE = 8.0
+_LABEL = 16.0  # further out, what the axis is
 _MOST_NUMBERS = 12  # classes: beyond, cells are too small for counts
 _MOST_NAMES = 24  # classes: beyond, some have a name
 _SHADES = 6
-_STRONGEST = 0.62  # of a cell, so that the count on it can be read
-_NAME = 12
+_FAINTEST, _STRONGEST = 0.16, 0.62  # opacity of a cell: to be seen when it is small, with a count that can be read
 
 
 def confusion_drawing(task: Mapping[str, Any] | None, what: str) -> Drawing | None:
@@ -26,25 +31,11 @@ def confusion_drawing(task: Mapping[str, Any] | None, what: str) -> Drawing | No
     classes = len(matrix)
     if len(task["classes"]) != classes or any(len(counts) != classes for counts in matrix):
         return None
-    names = [one["name"] for one in task["classes"]]
-    below = 36.0 if _short(names) else 84.0
-    chart = Chart(_SIZE + 8 + below, (76, 20, 8, below))
-    axes = chart.axes
-    axes.spines[["top", "right"]].set_visible(True)
+    names = [printable(one["name"]) for one in task["classes"]]
+    chart = _square(names)
     _shade(chart, matrix)
     if classes <= _MOST_NUMBERS:
-        for row, counts in enumerate(matrix):
-            for column, count in enumerate(counts):
-                if count:
-                    axes.text(column, row, str(count), ha="center", va="center", fontsize=8.0)
-    shown = range(0, classes, ceil(classes / _MOST_NAMES))
-    axes.set_xticks(shown, [chart.name(names[k], _NAME) for k in shown], rotation=0 if _short(names) else 90)
-    axes.set_yticks(shown, [chart.name(names[k], _NAME) for k in shown])
-    axes.tick_params(length=0)
-    axes.set_xlim(-0.5, classes - 0.5)
-    axes.set_ylim(classes - 0.5, -0.5)
-    axes.set_xlabel("answer", labelpad=3)
-    axes.set_ylabel("label")
+        _write_counts(chart, matrix)
     wrong = [(n, row, column) for row, counts in enumerate(matrix) for column, n in enumerate(counts) if row != column]
     most, label, answer = max(wrong, default=(0, 0, 0))
     words = f"{what}: {percent(task['accuracy'])} of {task['samples']} samples are right."
@@ -54,6 +45,41 @@ def confusion_drawing(task: Mapping[str, Any] | None, what: str) -> Drawing | No
     if task["unanswered"]:
         note += f"; {task['unanswered']} samples without an answer"
     return Drawing(what, note, words, chart)
+
+
+def _square(names: Sequence[str]) -> Chart:
+    """An empty matrix with a row and a column for each class, of which many names are left out."""
+    classes = len(names)
+    shown = range(0, classes, ceil(classes / _MOST_NAMES))
+    widths = [text_width(names[k]) * FONT_SIZE for k in shown]
+    room = min(_NAMES, max(widths)) + _GAP
+    upright = sum(widths) + classes * _GAP > _SIZE
+    left, below = room + _LABEL, (room if upright else 18.0) + _LABEL
+    chart = Chart(_SIZE + 8 + below, (left, WIDTH - _SIZE - left, 8, below))
+    axes = chart.axes
+    axes.spines[["top", "right"]].set_visible(True)
+    # Anchored by the end that touches the matrix: matplotlib would place the middle of what it takes for the name.
+    turned: dict[str, Any] = {"rotation": 90, "rotation_mode": "anchor", "ha": "right", "va": "center"}
+    axes.set_xticks(shown, [chart.name(names[k], _NAMES) for k in shown], **(turned if upright else {}))
+    axes.set_yticks(shown, [chart.name(names[k], _NAMES) for k in shown])
+    axes.tick_params(length=0)
+    axes.set_xlim(-0.5, classes - 0.5)
+    axes.set_ylim(classes - 0.5, -0.5)
+    axes.set_xlabel("answer", va="bottom")
+    axes.set_ylabel("label", va="top")
+    axes.xaxis.set_label_coords(0.5, (2 - below) / _SIZE)
+    axes.yaxis.set_label_coords((2 - left) / _SIZE, 0.5)
+    return chart
+
+
+def _write_counts(chart: Chart, matrix: Sequence[Sequence[int]]) -> None:
+    """A number in each cell with samples, in thousands where the cell is too narrow for it."""
+    room = _SIZE / len(matrix) / _COUNT_SIZE
+    for row, counts in enumerate(matrix):
+        for column, count in enumerate(counts):
+            if count:
+                text = str(count) if text_width(str(count)) <= room else f"{count // 1000}k"
+                chart.axes.text(column, row, text, ha="center", va="center", fontsize=_COUNT_SIZE)
 
 
 def _shade(chart: Chart, matrix: Sequence[Sequence[int]]) -> None:
@@ -67,9 +93,5 @@ def _shade(chart: Chart, matrix: Sequence[Sequence[int]]) -> None:
                 square = (column - 0.5, row - 0.5, column + 0.5, row + 0.5)
                 shades[colour, ceil(count / total * _SHADES)].append(square)
     for (colour, shade), squares in shades.items():
-        chart.boxes(squares, colour, edgecolor=GRID, linewidth=0.4, alpha=_STRONGEST * shade / _SHADES)
-
-
-def _short(names: Sequence[str]) -> bool:
-    """Whether the names fit side by side."""
-    return sum(min(len(name), _NAME) + 1 for name in names[:: ceil(len(names) / _MOST_NAMES)]) <= 44
+        opacity = _FAINTEST + (_STRONGEST - _FAINTEST) * shade / _SHADES
+        chart.boxes(squares, colour, edgecolor=GRID, linewidth=0.4, alpha=opacity)

@@ -7,12 +7,14 @@ from typing import Any
 
 from ai_runner.report.html.chart import ACCENT, BAND, FAIL, GRID, INK, MUTED, SERIES, Chart, Drawing, plain
 from ai_runner.report.html.scale import decades_scale, plain_numbers, steps_scale
+from ai_runner.report.html.wording import not_numbers
 
 Layer = Mapping[str, Any]
 
 MOST_LAYERS = 150
 _ROW = 12.5
-_NAMES = 138.0
+_NAMES = 148.0
+_GAP = 6.0  # between a name and its row
 _HALF = 0.36  # of the height of a row that bars take
 _LIMIT: dict[str, Any] = {"edgecolor": MUTED, "linewidth": 1.2}
 
@@ -32,7 +34,8 @@ def error_drawings(targets: Sequence[Sequence[Layer]], names: Sequence[str]) -> 
 
 def _errors(layers: Sequence[Layer], target: str, whole: bool, lengths: Sequence[float]) -> Drawing:
     shown, note = _those_that_matter(layers, _error)
-    chart = Chart(len(shown) * _ROW + 48, (_NAMES, 8, 8, 34))
+    without = [row for row, layer in enumerate(shown) if not_numbers(layer)]
+    chart = Chart(len(shown) * _ROW + 48, (_NAMES, 32 if without else 8, 8, 34))
     axes = chart.axes
     floors = [(row, *_floor(x["introduced"])) for row, x in enumerate(shown) if x["introduced"] is not None]
     chart.boxes([(0.0, row - _HALF, band, row + _HALF) for row, band, _, _ in floors], BAND)
@@ -48,9 +51,15 @@ def _errors(layers: Sequence[Layer], target: str, whole: bool, lengths: Sequence
     else:
         decades_scale(axes, lengths)
     axes.set_xlabel("LSB" if whole else "absolute error")
+    for row in without:
+        place: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "va": "center"}
+        axes.annotate("NaN", (1.0, row), (4, 0), **place, fontsize=8.0, color=FAIL if _is_wrong(shown[row]) else MUTED)
     _rows(chart, shown, _is_wrong)
     unit = "integer layers, in LSB" if whole else "layers of real values"
-    return Drawing(target, "; ".join(filter(None, (unit, note))), f"{target}: {_errors_in_words(layers, unit)}", chart)
+    equal = "" if without or any(map(_accumulated, layers)) else "all equal the reference"
+    lost = f"NaN: {len(without)} layers have values that are no numbers" if without else ""
+    note = "; ".join(filter(None, (unit, equal, lost, note)))
+    return Drawing(target, note, f"{target}: {_errors_in_words(layers, unit)}", chart)
 
 
 def _marks(chart: Chart, places: Sequence[tuple[int, float]], marker: str, **looks: Any) -> None:
@@ -119,15 +128,16 @@ def time_drawing(layers: Sequence[Layer], target: str) -> Drawing | None:
         f"Time per layer: {len(timed)} layers take {plain(whole)} ms together; the slowest is layer {slowest['index']} "
         f"{slowest['name']} with {plain(slowest['c_duration_ms'])} ms."
     )
-    note = "; ".join(filter(None, (f"source: {', '.join(sources)}", note)))
+    note = "; ".join(filter(None, (f"{plain(whole)} ms together", f"source: {', '.join(sources)}", note)))
     return Drawing(target, note, words, chart)
 
 
 def _rows(chart: Chart, layers: Sequence[Layer], wrong: Any) -> None:
     """A name a row, from top to bottom; of what is wrong in the colour of failure."""
     axes = chart.axes
+    names = [f"{layer['index']} {layer['name']}" for layer in layers]
     axes.set_ylim(len(layers) - 0.4, -0.6)
-    axes.set_yticks(range(len(layers)), [chart.name(f"{layer['index']} {layer['name']}") for layer in layers])
+    axes.set_yticks(range(len(layers)), [chart.name(text, _NAMES - _GAP) for text in names])
     axes.tick_params(axis="y", length=0)
     for label, layer in zip(axes.get_yticklabels(), layers, strict=True):
         label.set_color(FAIL if wrong(layer) else INK)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ai_runner.errors import MissingRuntimeError
+from ai_runner.report.headline import headline, nothing_judged, verdict_of
 from ai_runner.report.html.budget_chart import budget_drawing
 from ai_runner.report.html.chart import Drawing, drawing_style
 from ai_runner.report.html.completed import completed
@@ -24,12 +25,12 @@ from ai_runner.report.html.wording import (
     bytes_in_words,
     divergence,
     explained_by,
-    headline,
+    largest_error,
     milliseconds,
     number,
     percent,
     runtime_of,
-    verdict_of,
+    standing,
 )
 from ai_runner.report.output_file import whole_file
 from ai_runner.report.printable import printable, shortened
@@ -89,6 +90,7 @@ def _view(report: Report) -> dict[str, Any]:
         "report": report,
         "names": names,
         "runs": runs,
+        "judged": runs[1:],
         "verdict": verdict_of(report),
         "style": style,
         "style_hash": base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii"),
@@ -193,10 +195,16 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         **{"number": number, "ms": milliseconds, "percent": percent, "size": bytes_in_words},
-        **{"runtime": runtime_of, "divergence": divergence, "answer": answer},
+        **{
+            "runtime": runtime_of,
+            "divergence": divergence,
+            "answer": answer,
+            "standing": standing,
+            "largest": largest_error,
+        },
     )
     environment.tests["explained_by"] = explained_by
-    environment.globals.update(headline=headline, quantiles=quantiles)
+    environment.globals.update(headline=headline, nothing_judged=nothing_judged, quantiles=quantiles)
     return environment
 
 

@@ -10,51 +10,12 @@ from ai_runner.report.html.chart import plain
 
 Report = Mapping[str, Any]
 
-_HELD_TO = {
-    "noise-floor": "no layer and no output lies beyond the noise floor of the trusted kernels",
-    "exact": "every layer and output equals a trusted kernel set bit for bit",
-    "tolerance": "every output is within its tolerance",
-}
 
-
-def verdict_of(report: Report) -> str:
-    """``pass``, ``fail`` or ``refused``: that of the policy where there is one."""
-    policy = report["policy"]
-    return str(policy["verdict"] if policy else report["verdict"])
-
-
-def headline(report: Report) -> str:
-    """The verdict in one sentence."""
-    targets = report["targets"]
-    error = report["reference"]["error"] or (report["error"] if not any(t["samples"] for t in targets) else None)
-    if error is not None:
-        return f"Nothing could be judged: {error['message']}"
-    count = len(targets)
-    failing = [target for target in targets if target["verdict"] == "fail"]
-    broken = [target for target in failing if target["error"] is not None]
-    if not failing:
-        who = "The target computes" if count == 1 else f"All {count} targets compute"
-        held = _HELD_TO.get(str(report["provenance"]["judged_by"]), "")
-        return f"{who} what the reference computes{': ' if held else ''}{held}."
-    if len(broken) == len(failing):
-        return f"{_of(len(failing), count)} could not be judged to the end."
-    does = "does" if len(failing) == 1 else "do"
-    what = "compute what the reference computes" if _computes_otherwise(report) else "meet the policy"
-    return f"{_of(len(failing), count)} {does} not {what}."
-
-
-def _computes_otherwise(report: Report) -> bool:
-    """Whether a target fails by what it computes, and not by other rules of a policy alone: time, memory, accuracy."""
-    policy = report["policy"]
-    if not policy or not policy["rules"]:
-        return True
-    return any(rule["rule"] in _HELD_TO and rule["status"] == "fail" for rule in policy["rules"])
-
-
-def _of(some: int, count: int) -> str:
-    if count == 1:
-        return "The target"
-    return f"{some} of {count} targets"
+def standing(target: Report) -> str:
+    """The verdict of a target in a word: ``error`` where it broke, ``not judged`` where nothing was compared."""
+    if target["error"] is not None:
+        return "error"
+    return str(target["verdict"]) if target["samples"] else "not judged"
 
 
 def divergence(target: Report) -> str:
@@ -65,14 +26,15 @@ def divergence(target: Report) -> str:
     where = f"layer {found['layer']} {found['name']} ({found['type']})"
     if found["layer"] is None:
         where = "the input" if found["type"] == "input" else f"output {found['name']}"
-    stage = f" It comes in at the {found['stage'].replace('_', ' ')}." if found["stage"] else ""
+    place = "on the target" if found["stage"] == "target" else f"at {str(found['stage']).replace('_', ' ')}"
+    stage = f" It comes in {place}." if found["stage"] else ""
     return f"Begins at {where}: {found['reason']}.{stage}"
 
 
-def explained_by(reason: str, target: Report) -> bool:
-    """Whether a reason says no more than the target's error, or the sentence about its first divergence."""
-    error, found = target["error"], target["first_divergence"]
-    if error is not None and error["message"] in reason:
+def explained_by(reason: str, target: Report, report: Report) -> bool:
+    """Whether a reason says no more than an error, or than the sentence about the target's first divergence."""
+    found = target["first_divergence"]
+    if any(error is not None and error["message"] in reason for error in (target["error"], report["error"])):
         return True
     if found is None:
         return False
@@ -99,6 +61,20 @@ def runtime_of(run: Report) -> str:
     version = runtime["version"] if runtime["version"].strip("0.") else ""
     facts = [f"{key} {value}" for key, value in runtime["attributes"].items() if value != version]
     return ", ".join([f"{runtime['name']} {version}".strip(), *facts])
+
+
+def largest_error(tensor: Report) -> str:
+    """In LSB where integers were compared; a target without a number there has no largest error."""
+    if not_numbers(tensor):
+        return "NaN or Inf"
+    if tensor["max_lsb"] is not None:
+        return f"{number(tensor['max_lsb'])} LSB"
+    return number(tensor["metrics"]["max_abs"])
+
+
+def not_numbers(tensor: Report) -> int:
+    """How many values of the target are NaN or infinite."""
+    return (tensor["metrics"]["target_nan"] or 0) + (tensor["metrics"]["target_inf"] or 0)
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -197,8 +197,16 @@ onload = () => {
       }
     }
     const missing = [...svg.querySelectorAll("use")].filter(use => !svg.querySelector(use.getAttribute("href"))).length;
+    const place = text => ({said: text.textContent, at: text.getBoundingClientRect()});
+    const texts = [...svg.querySelectorAll("text")].map(place);
+    const cut = texts.filter(({at}) => at.left < box.left - 1 || at.right > box.right + 1 || at.top < box.top - 1
+                                       || at.bottom > box.bottom + 1).map(text => text.said);
+    const deep = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+                           && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4;
+    const covered = texts.flatMap((one, k) => texts.slice(k + 1).filter(other => deep(one.at, other.at))
+                                                                .map(other => `${one.said} | ${other.said}`));
     return {width: box.width, height: box.height, inkWidth: ink.width, inkHeight: ink.height, paints: [...paints],
-            unread, missing, label: svg.getAttribute("aria-label")};
+            unread, missing, cut, covered, label: svg.getAttribute("aria-label")};
   });
   const wide = inside.documentElement.scrollWidth - inside.documentElement.clientWidth;
   document.getElementById("found").textContent = JSON.stringify({drawings, wide});

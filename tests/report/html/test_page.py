@@ -47,7 +47,7 @@ def test_the_verdict_and_its_reason_come_first(page: str, elements: Any) -> None
         *(
             "1 of 2 targets does not compute",
             "Begins at layer 2 conv_2d_2 (CONV_2D): an element lies 40 LSB",
-            "at the target",
+            "on the target",
         ),
         "Runtimes side by side",
     ]
@@ -91,8 +91,51 @@ def test_targets_that_broke_and_numbers_that_are_none(validation: Callable[..., 
 def test_nothing_was_run(elements: Any) -> None:
     failed = failed_validation("tflite:nowhere", ["file:x"], InvalidParamError("no such file", hint="look again"))
     text = text_of(elements(html_page(plain_report(failed))))
-    assert "FAIL Nothing could be judged: no such file" in text
-    assert "look again" in text
+    assert "FAIL Nothing could be judged. InvalidParamError no such file look again Runtimes" in text
+    assert text.count("no such file") == 1
+    assert "file:x NOT JUDGED" in text
+    assert "Nothing odd" not in text
+    assert "Judged by" not in text
+
+
+def test_a_target_that_broke_is_not_said_to_compute_wrongly(report: Callable[..., Report], elements: Any) -> None:
+    made = report(3)
+    error = {"name": "HwIOError", "code": 801, "message": "no answer", "hint": "", "retryable": True, "evidence": {}}
+    made["targets"][0] |= {"verdict": "fail", "error": error, "samples": 0, "outputs": [], "layers": []}
+    text = text_of(elements(html_page(made)))
+    assert "FAIL 1 of 3 targets does not compute what the reference computes, 1 could not be judged to the end." in text
+    assert "1. serial:/dev/ttyACM0 LiteRT 2.3.0, kernels xnnpack ERROR" in text
+
+
+def test_two_targets_of_one_name_are_told_apart(report: Callable[..., Report], elements: Any) -> None:
+    made = report(1)
+    made["targets"] *= 2
+    text = text_of(elements(html_page(made)))
+    assert "1. serial:/dev/ttyACM0 Begins at" in text
+    assert "2. serial:/dev/ttyACM0 Begins at" in text
+
+
+def test_a_pass_says_no_more_than_was_judged(report: Callable[..., Report], elements: Any) -> None:
+    made = report(1)
+    made |= {"verdict": "pass"}
+    made["targets"][0] |= {"verdict": "pass", "layers": [], "first_divergence": None}
+    assert "computes: no output lies beyond the noise floor" in text_of(elements(html_page(made)))
+
+
+def test_what_is_no_number_is_not_drawn_as_no_error(report: Callable[..., Report], elements: Any) -> None:
+    made = report(1)
+    target = made["targets"][0]
+    for tensor in (*target["outputs"], target["layers"][4]):
+        tensor["metrics"] = {**dict.fromkeys(tensor["metrics"]), "count": 0, "target_nan": 9, "target_inf": 0}
+        tensor |= {"max_lsb": None, "scatter": {"count": 0, "fair": [], "worst": []}, "error_histogram": {}}
+    check(made, "validation")
+    page = html_page(made)
+    assert "layers of real values; NaN: 1 layers have values that are no numbers" in page
+    assert ">NaN</text>" in page
+    text = text_of(elements(page))
+    assert "Runtimes side by side" in text
+    assert "scores 50.00%" not in text
+    assert text.count("NaN or Inf") == 3  # side by side, outputs, layer by layer
 
 
 def test_a_policy_decides_and_its_rules_are_listed(report: Callable[..., Report], elements: Any) -> None:
@@ -293,6 +336,25 @@ def test_a_browser_draws_every_chart_without_complaint(report: Callable[..., Rep
         assert drawing["inkHeight"] > 40, drawing
         assert len(drawing["paints"]) >= 3, drawing
         assert (drawing["unread"], drawing["missing"]) == ([], 0), drawing
+        assert (drawing["cut"], drawing["covered"]) == ([], []), drawing
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_no_name_is_cut_or_covered(classes: int, report: Callable[..., Report], mapped: Any, in_browser: Any) -> None:
+    made = report(targets=1, layers=20, classes=classes)
+    longest = ("\u05e9\u05db\u05d1\u05d4 " * 9, "W" * 99, "\u5c42" * 40, "block_13_expand/FusedBatchNormV3", "<img>")
+    names = {f"conv_2d_{k}": f"{longest[k % 5]}{k}" for k in range(20)}
+    names |= {f"class {k}": f"{longest[k % 5]} of {k}" for k in range(classes)}
+    made = mapped(made, lambda text: names.get(text, text))
+    for run in (made["reference"], *made["targets"]):
+        run["task"]["confusion"] = [
+            [123456 if row == column else 77 for column in range(classes)] for row in range(classes)
+        ]
+    found, console = in_browser(html_page(made), width=380)
+    assert console == ""
+    assert found["wide"] <= 0
+    for drawing in found["drawings"]:
+        assert (drawing["cut"], drawing["covered"]) == ([], []), drawing["label"]
 
 
 def test_dark_and_narrow(report: Callable[..., Report], in_browser: Any) -> None:
