@@ -1,12 +1,15 @@
 """Node events of the legacy API, through the observer library that ST's tools put beside the model.
 
-Times are the observer's: `elapsed` of POST is the node, of PRE the gap since the previous node; its clock counts whole
-microseconds. A sample takes the sum of all of them.
+Times are the observer's: `elapsed` of POST is the node, of PRE the gap since the previous node. A sample takes the sum
+of all of them. ST's observer counts whole microseconds: where only times are wanted, the host's clock tells the rest,
+from the end of our PRE callback to the beginning of our POST callback.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter_ns
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +23,11 @@ from ai_runner.errors import HwIOError, InvalidModelError
 from ai_runner.model import NodeInfo, TensorInfo, TensorRole
 from ai_runner.shared_library.image import Image, NativeFunction
 from ai_runner.st_node_types import node_type
+
+_TICK_MS = 1e-3  # of the observer
+_NS_IN_MS = 1e-6
+# What the observer and two callbacks do between its clock and ours; what takes longer is no part of the node.
+_BETWEEN_CLOCKS_MS = 3e-3
 
 _REGISTER, _UNREGISTER = "ai_platform_observer_io_register", "ai_platform_observer_io_unregister"
 
@@ -75,6 +83,8 @@ class LegacyNodeObserver(NodeObserver):
         self._library, self._handle = library, handle
         self._pre: list[float] = []
         self._post: list[float] = []
+        self._began: list[int] = []
+        self._ended: list[int] = []
         self._sample = -1
         self._callback = abi.NodeCallback(self._on_time if nodes and self.times_only else self._on_event)
 
@@ -102,19 +112,32 @@ class LegacyNodeObserver(NodeObserver):
                 f" for {samples} samples of {len(self.nodes)} nodes",
                 hint="use the observer library that was generated together with the model",
             )
-        durations: list[float] = (self._table(self._pre).sum(1) + self._table(self._post).sum(1)).tolist()
+        durations: list[float] = (self._table(self._pre).sum(1) + self._node_table().sum(1)).tolist()
         return durations
 
     def _node_durations(self, samples: int) -> Sequence[Sequence[float]]:
-        durations: list[list[float]] = self._table(self._post).T.tolist()
+        durations: list[list[float]] = self._node_table().T.tolist()
         return durations
 
-    def _table(self, events: list[float]) -> npt.NDArray[np.float64]:
-        return np.array(events).reshape(-1, len(self.nodes))
+    def _node_table(self) -> npt.NDArray[np.float64]:
+        """ms, (samples, nodes)."""
+        observed = self._table(self._post)
+        if len(self._began) != len(self._post) or len(self._ended) != len(self._post):
+            return observed
+        return finer(observed, self._table(self._ended, np.int64) - self._table(self._began, np.int64))
+
+    def _table(self, events: Sequence[float], dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
+        return np.array(events, dtype).reshape(-1, len(self.nodes))
 
     def _on_time(self, flags: int, event: NativeFunction) -> int:
+        now = perf_counter_ns()
         try:
-            (self._post if flags & abi.EVENT_POST else self._pre).append(event[0].elapsed)
+            if flags & abi.EVENT_POST:
+                self._ended.append(now)
+                self._post.append(event[0].elapsed)
+            else:
+                self._pre.append(event[0].elapsed)
+                self._began.append(perf_counter_ns())
         except BaseException as error:
             self.failure = error
         return 0
@@ -145,6 +168,20 @@ class LegacyNodeObserver(NodeObserver):
             node = self.nodes[index]
             shown = [(info, event.tensors[k].data) for k, info in enumerate(node.outputs)]
             self._end_node(index, node, self._sample, shown, event.elapsed)
+
+
+def finer(observed: npt.NDArray[np.float64], own: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Times of the observer in ms; where its clock counts whole microseconds, those of our own clock that agree.
+
+    Args:
+        observed: ms.
+        own: ns of the same nodes, shape of `observed`.
+    """
+    ticks = observed / _TICK_MS
+    if not np.allclose(ticks, np.rint(ticks), rtol=3e-7, atol=0.0):  # single precision
+        return observed
+    more = own * _NS_IN_MS - observed
+    return np.where((more > -_TICK_MS) & (more < _BETWEEN_CLOCKS_MS), own * _NS_IN_MS, observed)
 
 
 def _count(event: abi.NodeEvent) -> int:
