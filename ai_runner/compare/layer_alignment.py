@@ -28,6 +28,7 @@ from ai_runner.compare.arrangement import declared_arrangement, same_dimensions,
 from ai_runner.compare.layer_content import Contents, clearly_better
 from ai_runner.compare.layer_map import LayerMap
 from ai_runner.compare.layer_pair import LayerPair, NodeTensor, layer_index
+from ai_runner.compare.layer_steps import steps_by_id, steps_by_reading
 from ai_runner.model import TensorInfo
 from ai_runner.profile import NodeProfile
 
@@ -83,11 +84,30 @@ def align_layers(
     left = _without(pairs, references, targets)
     changed = _pair_changed(*left) if ids_hold else _pair_as_many_left(*left, pairs)
     pairs += [*changed, *mapped]
+    pairs = _with_steps(_arranged(pairs, contents), target, ids_hold)
     pairs.sort(key=lambda pair: (pair.reference.position, pair.reference.output))
     left_references, left_targets = _without(pairs, references, targets)
-    unpaired = [_left_reference(place, targets, ids_hold) for place in left_references]
+    within = _within(pairs, reference)
+    unpaired = [_left_reference(place, targets, within.get(place.position), ids_hold) for place in left_references]
     unpaired += [_left_target(place, references, pairs, ids_hold) for place in left_targets]
-    return LayerAlignment(tuple(_arranged(pairs, contents)), tuple(unpaired))
+    return LayerAlignment(tuple(pairs), tuple(unpaired))
+
+
+def _with_steps(pairs: list[LayerPair], target: Sequence[NodeProfile], ids_hold: bool) -> list[LayerPair]:
+    nodes, paired = [profile.info for profile in target], [pair.target for pair in pairs]
+    by_id, by_reading = steps_by_id(paired, nodes), steps_by_reading(paired, nodes)
+    return [
+        replace(
+            pair, steps=by_id[k] if pair.evidence == "id" else by_reading[k] if not ids_hold else by_reading[k][-1:]
+        )
+        for k, pair in enumerate(pairs)
+    ]
+
+
+def _within(pairs: list[LayerPair], reference: Sequence[NodeProfile]) -> dict[int, LayerPair]:
+    """By the position of a node of the reference, the layer that it leads to."""
+    steps = steps_by_reading([pair.reference for pair in pairs], [profile.info for profile in reference])
+    return {position: pair for pair, positions in zip(pairs, steps, strict=True) for position in positions}
 
 
 def _tells_layout(pair: LayerPair) -> bool:
@@ -127,11 +147,13 @@ def _without(
 
 
 def _compatible(one: TensorInfo, other: TensorInfo) -> bool:
-    if one.dtype != other.dtype or shape_without_ones(one) != shape_without_ones(other):
-        return False
+    return shape_without_ones(one) == shape_without_ones(other) and _same_storage(one, other)
+
+
+def _same_storage(one: TensorInfo, other: TensorInfo) -> bool:
     mine, theirs = one.quantization, other.quantization
-    if mine is None or theirs is None:
-        return True
+    if one.dtype != other.dtype or mine is None or theirs is None:
+        return one.dtype == other.dtype
     return mine.zero_point == theirs.zero_point and all(map(_close, mine.scale, theirs.scale))
 
 
@@ -214,8 +236,9 @@ def _settle_by_content(
         for other in free_targets:
             found = contents.likeness(place, other).correlation
             if clearly_better(found, max(own.get(id(place), 0.0), own.get(id(other), 0.0))):
-                matches.append((-round(found, 6), place.position, other.position, place, other))
-    matches.sort(key=lambda match: match[:3])
+                stored_otherwise = not _same_storage(place.tensor, other.tensor)
+                matches.append((stored_otherwise, -round(found, 6), place.position, other.position, place, other))
+    matches.sort(key=lambda match: match[:4])
     settled, taken = list(firm), set[int]()
     for *_, place, other in matches:
         if id(place) not in taken and id(other) not in taken:
@@ -262,13 +285,16 @@ def _before(place: NodeTensor, paired: Sequence[NodeTensor]) -> frozenset[int]:
     return frozenset(k for k, other in enumerate(paired) if (other.position, other.output) < mine)
 
 
-def _left_reference(place: NodeTensor, targets: list[NodeTensor], ids_hold: bool) -> Unpaired:
+def _left_reference(place: NodeTensor, targets: list[NodeTensor], within: LayerPair | None, ids_hold: bool) -> Unpaired:
     same_id = [other for other in targets if ids_hold and other.node.m_id == place.node.m_id >= 0]
     reason = f"no node of the target matches it in {_evidence(ids_hold)}" if targets else "the target shows no nodes"
     if same_id and not any(_compatible(place.tensor, other.tensor) for other in same_id):
         reason = f"the target's node of this id writes {_kind(same_id[-1].tensor)}, not {_kind(place.tensor)}"
     elif same_id:
         reason = "the target's node of this id computes another layer: it is fused"
+    elif within is not None:
+        layer = layer_index(within.reference)
+        reason = f"the target has no node for it on the way to layer {layer}: it is fused into that, or missing"
     return Unpaired("reference", layer_index(place), place.node.name, place.node.type_name, reason)
 
 
@@ -277,7 +303,7 @@ def _left_target(place: NodeTensor, references: list[NodeTensor], pairs: list[La
     if not references:
         reason = "the reference shows no nodes"
     for pair in pairs:
-        if ids_hold and pair.target.node.m_id == place.node.m_id >= 0:
+        if place.position in pair.steps:
             reason = f"a step of layer {layer_index(pair.reference)}, whose output '{pair.target.node.name}' carries"
     return Unpaired("target", layer_index(place), place.node.name, place.node.type_name, reason)
 

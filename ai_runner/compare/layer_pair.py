@@ -39,12 +39,14 @@ class LayerPair:
         reference, target: the two tensors.
         evidence: ``id``, ``order``, ``content`` or ``map``.
         arrangement: that brings the target's values into the order of the reference; None where they are in it.
+        steps: positions of all nodes of the target that compute the layer, its own the last.
     """
 
     reference: NodeTensor
     target: NodeTensor
     evidence: str
     arrangement: Arrangement | None = None
+    steps: tuple[int, ...] = ()
 
     def target_data(self, nodes: Sequence[NodeProfile]) -> npt.NDArray[Any]:
         """What the target's tensor held in a run, ``(batch, ...)``, in the order of the reference."""

@@ -125,7 +125,7 @@ class TargetJudge:
             self._error = error
             return
         self._structure = structural_differences(reference, participant.info, self._feed.pairs, self._paired_outputs)
-        self._health = TargetHealth(participant.info)
+        self._health = TargetHealth(participant.info, reference, self._paired_outputs)
 
     @property
     def alive(self) -> bool:
@@ -168,7 +168,7 @@ class TargetJudge:
             if self._introduced is not None:
                 self._introduced.update(inputs, reference, result, self._layers.shown)
             if self._health is not None:
-                self._health.update(given, reference, result, self._paired_outputs, self._layers.shown)
+                self._health.update(given, reference, result, self._layers.shown)
         except AiRunnerError as error:
             self._error = self._participant.error = error
             return None
@@ -335,11 +335,7 @@ class _Layers:
         )
 
     def _time_of(self, layer: LayerPair) -> tuple[float | None, str | None]:
-        m_id = layer.target.node.m_id
-        steps = [layer.target.position]
-        if layer.evidence == "id":
-            steps = [position for position, node in enumerate(self._nodes) if node.info.m_id == m_id]
-        times = [self._times[position] for position in steps]
+        times = [self._times[position] for position in layer.steps]
         if not all(time.count for time in times):
             return None, None
         return sum(time.total / time.count for time in times), times[-1].source

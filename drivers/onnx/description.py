@@ -13,6 +13,7 @@ from ai_runner.drivers.onnx.model import Node, unique_names
 from ai_runner.errors import InvalidModelError, InvalidParamError
 from ai_runner.model import NodeInfo, TensorInfo, TensorRole
 from ai_runner.quantization import Quantization
+from ai_runner.rerun import TensorPlace
 
 _DTYPES = {
     "float": "float32",
@@ -153,7 +154,10 @@ def tensor_info(
 
 
 def node_infos(
-    nodes: Sequence[Node], ids: Sequence[int], outputs: Sequence[Sequence[TensorInfo]]
+    nodes: Sequence[Node],
+    ids: Sequence[int],
+    outputs: Sequence[Sequence[TensorInfo]],
+    reads: Sequence[Sequence[TensorPlace]],
 ) -> tuple[NodeInfo, ...]:
     """Descriptions of nodes.
 
@@ -161,9 +165,10 @@ def node_infos(
         nodes: as they are executed.
         ids: position of each in the original model, -1 for one that the runtime has put in.
         outputs: what each writes.
+        reads: the computed tensors that each reads.
     """
     names = unique_names([node.name.strip() or f"{node.op_type.lower()}_{i}" for i, node in enumerate(nodes)])
     return tuple(
-        NodeInfo(name, m_id, 0, node.op_type, tuple(written))
-        for name, m_id, node, written in zip(names, ids, nodes, outputs, strict=True)
+        NodeInfo(name, m_id, 0, node.op_type, tuple(written), tuple(read))
+        for name, m_id, node, written, read in zip(names, ids, nodes, outputs, reads, strict=True)
     )

@@ -23,6 +23,7 @@ from ai_runner.drivers.onnx.quantization import quantizations
 from ai_runner.drivers.onnx.runtime import Runtime
 from ai_runner.model import NodeInfo, TensorInfo, TensorRole
 from ai_runner.profile import NodeProfile, TimeSource
+from ai_runner.rerun import MODEL_INPUT, TensorPlace
 
 _EVENTS = 10_000  # of kernels in one profile, about a kilobyte each
 
@@ -69,9 +70,11 @@ class Layers:
             )
         known = writers(original)
         ids = [max((known.get(name, -1) for name in node.outputs), default=-1) for node in executed.nodes]
-        self.nodes: tuple[NodeInfo, ...] = node_infos(executed.nodes, ids, described)
-        visible = {*inputs, *(name for names in self.outputs for name in names)}
-        self.inputs = [[name for name in node.inputs if name in visible] for node in executed.nodes]
+        places: dict[str, TensorPlace] = {name: (MODEL_INPUT, k) for k, name in enumerate(inputs)}
+        places |= {name: (node, k) for node, names in enumerate(self.outputs) for k, name in enumerate(names)}
+        self.inputs = [[name for name in node.inputs if name in places] for node in executed.nodes]
+        reads = [[places[name] for name in dict.fromkeys(names)] for names in self.inputs]
+        self.nodes: tuple[NodeInfo, ...] = node_infos(executed.nodes, ids, described, reads)
 
     def session(self, outputs: Sequence[str], tensors: Sequence[str], profile: Path | None) -> Execution:
         """A session of the executed graph that returns `outputs`, which it has, and inner `tensors` besides."""
