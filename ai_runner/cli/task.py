@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from ai_runner.compare.task.failing_samples import FailingSamples
     from ai_runner.data import Source
-    from ai_runner.model import ModelInfo, TensorInfo
+    from ai_runner.model import TensorInfo
 
 
 def add_task_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,47 +33,6 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F.npz",
         help="save inputs, labels and reasons of samples with a wrong or another answer, for ai-runner ei collect",
     )
-
-
-def class_names_of(args: argparse.Namespace, info: ModelInfo) -> tuple[str, ...]:
-    """Names of the classes of the first output; () where nobody gives them.
-
-    Raises:
-        InvalidParamError: another number of names than classes, or one that comes twice.
-    """
-    from ai_runner.compare.tensor_pair import class_count
-    from ai_runner.errors import InvalidParamError
-    from ai_runner.tflite_model.labels import named_labels
-
-    if not args.label_names:
-        return info.outputs[0].labels if info.outputs else ()
-    names = named_labels(args.label_names)
-    classes = max(class_count(info.outputs[0]), 2)
-    if len(names) != classes or len(set(names)) != len(names):
-        twice = next((name for name in names if names.count(name) > 1), None)
-        what = f"{len(names)} names for {classes} classes" if twice is None else f"the name {twice!r} comes twice"
-        raise InvalidParamError(f"--label-names {args.label_names}: {what}")
-    return names
-
-
-def labels_of(
-    args: argparse.Namespace, source: Source, info: ModelInfo
-) -> tuple[npt.NDArray[Any] | None, tuple[str, ...]]:
-    """Class numbers, or real values, of the samples (None where there are none), and the names of the classes.
-
-    Raises:
-        InvalidParamError: labels or names that do not fit the model.
-    """
-    from ai_runner.compare.tensor_pair import class_count
-
-    names, labels = class_names_of(args, info), source.labels
-    if labels is None:
-        return None, names
-    classes = class_count(info.outputs[0]) if info.outputs else 0
-    numbers = labels.resolved(names, classes)
-    if not names and len(labels.names) == classes and not any(name.isdigit() for name in labels.names):
-        names = labels.names
-    return numbers, names
 
 
 def failing_samples(args: argparse.Namespace) -> FailingSamples | None:

@@ -18,7 +18,7 @@ from ai_runner.cli.judging import (
     worse_than,
     write_outputs,
 )
-from ai_runner.cli.task import add_task_arguments, failing_samples, labels_of, save_failing
+from ai_runner.cli.task import add_task_arguments, failing_samples, save_failing
 from ai_runner.errors import AiRunnerError, ExitCode, HwIOError
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
     from ai_runner.cli.console import ProgressBar, foretell
     from ai_runner.compare.layer_map import LayerMap
     from ai_runner.compare.reference_kernels import open_reference
+    from ai_runner.compare.task.class_names import labels_of
     from ai_runner.compare.task.task import Task
     from ai_runner.compare.validation import validate
     from ai_runner.raw_features import load_features
@@ -157,7 +158,7 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
         info = reference.model_info()
         failing = failing_samples(args)
         source = open_inputs(args, info.inputs)
-        labels, class_names = labels_of(args, source, info)
+        labels, class_names = labels_of(source.labels, info, args.label_names)
         features = load_features(args.features) if args.features else None
         targets, failed = _open_targets(args.desc, stack)
         if bundle is not None:
