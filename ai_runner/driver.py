@@ -68,12 +68,14 @@ class Driver(ABC):
         OPTIONS: descriptor options it knows, name to one line of help.
         KEYWORDS: keyword arguments of connect() it makes use of.
         MODES: modes beyond the capabilities that the target carries out by itself (CONST_VALUE, PERF_ONLY).
+        FINITE_ONLY: True when `invoke` refuses inputs that are not finite, so that nobody needs to look for NaN before.
         ISOLATABLE: True when `isolate=process` may run it in a child process.
     """
 
     OPTIONS: ClassVar[Mapping[str, str]] = {}
     KEYWORDS: ClassVar[frozenset[str]] = frozenset()
     MODES: ClassVar[Mode] = Mode.IO_ONLY
+    FINITE_ONLY: ClassVar[bool] = False
     ISOLATABLE: ClassVar[bool] = False
 
     def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:

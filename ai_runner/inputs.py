@@ -15,7 +15,7 @@ from ai_runner.model import TensorInfo
 Array = npt.NDArray[Any]
 
 
-def check_inputs(given: Any, expected: Sequence[TensorInfo]) -> tuple[list[Array], list[str]]:
+def check_inputs(given: Any, expected: Sequence[TensorInfo]) -> list[Array]:
     """Brings the inputs into the form that drivers get.
 
     Args:
@@ -24,8 +24,7 @@ def check_inputs(given: Any, expected: Sequence[TensorInfo]) -> tuple[list[Array
         expected: the inputs of the model.
 
     Returns:
-        The arrays, each ``(batch,) + sample_shape``, C-contiguous (views of what was given where possible), and the
-        warnings: a NaN in a float input.
+        The arrays, each ``(batch,) + sample_shape``, C-contiguous; views of what was given where possible.
 
     Raises:
         InvalidParamError: E804 that names the input, what was given and what is expected.
@@ -36,7 +35,6 @@ def check_inputs(given: Any, expected: Sequence[TensorInfo]) -> tuple[list[Array
     if len(arrays) != len(expected):
         names = ", ".join(_describe(info) for info in expected)
         raise InvalidParamError(f"inputs: {len(arrays)} given, {len(expected)} expected: {names}")
-    warnings: list[str] = []
     for i, (array, info) in enumerate(zip(arrays, expected, strict=True)):
         if not isinstance(array, np.ndarray):
             raise InvalidParamError(f"input {i} {_describe(info)}: {type(array).__name__} given, an array expected")
@@ -57,11 +55,19 @@ def check_inputs(given: Any, expected: Sequence[TensorInfo]) -> tuple[list[Array
             raise InvalidParamError(
                 f"input {i} {_describe(info)}: {len(array)} samples given, {len(arrays[0])} expected as in input 0"
             )
-        if info.dtype.kind == "f" and _has_nan(array):
-            warnings.append(f"input {i} '{info.name}' holds NaN")
     if expected and not len(arrays[0]):
         raise InvalidParamError(f"input 0 {_describe(expected[0])}: 0 samples given, at least one expected")
-    return arrays, warnings
+    return arrays
+
+
+def nan_warnings(arrays: Sequence[Array], infos: Sequence[TensorInfo]) -> tuple[str, ...]:
+    """A warning for each float input that holds NaN."""
+    return tuple(
+        f"input {i} '{info.name}' holds NaN"
+        for i, (array, info) in enumerate(zip(arrays, infos, strict=True))
+        # Counting takes half the time of any(), which is written in Python; nearly every invoke does this.
+        if info.dtype.kind == "f" and np.count_nonzero(np.isnan(array))
+    )
 
 
 def generate_rnd(
@@ -118,8 +124,3 @@ def _batch_of(array: Array, sample_shape: tuple[int, ...], index: int, info: Ten
 
 def _describe(info: TensorInfo) -> str:
     return f"'{info.name}' {info.dtype}{list(info.shape)}"
-
-
-def _has_nan(array: Array) -> bool:
-    # Counting takes half the time of any(), which is written in Python; every invoke does this.
-    return bool(np.count_nonzero(np.isnan(array)))

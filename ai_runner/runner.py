@@ -21,7 +21,7 @@ from ai_runner.deadline import Deadline
 from ai_runner.descriptor import Descriptor, parse_descriptor
 from ai_runner.driver import AiRunnerCallback, Array, Driver, reduced_mode
 from ai_runner.errors import AiRunnerError, HwIOError, InvalidParamError, NotConnectedError
-from ai_runner.inputs import check_inputs, generate_rnd
+from ai_runner.inputs import check_inputs, generate_rnd, nan_warnings
 from ai_runner.io_mode import IoMode
 from ai_runner.model import Caps, Mode, ModelInfo, TensorRole
 from ai_runner.profile import RunResult
@@ -399,7 +399,8 @@ class AiRunner(_EnumNames):
         conversion = None if io_mode is None else IoMode(io_mode)
         if conversion:
             inputs = conversion.to_model(inputs, info.inputs)
-        arrays, warnings = check_inputs(inputs, info.inputs)
+        arrays = check_inputs(inputs, info.inputs)
+        warnings = () if driver.FINITE_ONLY else nan_warnings(arrays, info.inputs)
         quiet = mode if mode is Mode.IO_ONLY else _without_unsupported_flags(driver, mode)
         result = driver.invoke(info.name, arrays, quiet, callback)
         changes: dict[str, Any] = {}

@@ -270,3 +270,5 @@ class TestRunning:
         result = runner.run(np.full((1, 4), np.nan, np.float32))
         assert result.warnings == ("input 0 'x' holds NaN",)
         assert result.to_dict()["debug"]["warnings"] == ["input 0 'x' holds NaN"]
+        monkeypatch.setattr(Twice, "FINITE_ONLY", True)
+        assert runner.run(np.full((1, 4), np.nan, np.float32)).warnings == ()  # such a driver looks by itself

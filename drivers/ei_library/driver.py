@@ -55,6 +55,7 @@ class EiLibraryDriver(InProcessDriver[LoadedImpulse]):
         "isolate": "process: run in a child process, so that a crash does not take yours along; none (default)",
     }
     KEYWORDS: ClassVar[frozenset[str]] = frozenset({"reload"})
+    FINITE_ONLY: ClassVar[bool] = True
     RUN_MODES: ClassVar[Mode] = Mode.PER_LAYER | Mode.PERF_ONLY
 
     def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:

@@ -42,6 +42,7 @@ class EimDriver(WireDriver):
     """
 
     OPTIONS: ClassVar[Mapping[str, str]] = OPTIONS
+    FINITE_ONLY: ClassVar[bool] = True
 
     def __init__(self, descriptor: Descriptor, **keywords: Any) -> None:
         super().__init__(descriptor, **keywords)

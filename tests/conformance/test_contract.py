@@ -344,6 +344,20 @@ class TestCallbacks:
         assert caught.value is error
         assert_same_outputs(driver.invoke(name, inputs), before)
 
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_what_is_not_finite_is_refused_by_who_says_so(
+        self, driver: Driver, name: str, random_inputs: RandomInputs, value: float
+    ) -> None:
+        inputs = random_inputs(2)
+        if not driver.FINITE_ONLY or inputs[0].dtype.kind != "f":
+            pytest.skip("takes any number")
+        before = driver.invoke(name, inputs)
+        spoiled = [array.copy() for array in inputs]
+        spoiled[0].reshape(-1)[-1] = value
+        with pytest.raises(InvalidParamError):
+            driver.invoke(name, spoiled)
+        assert_same_outputs(driver.invoke(name, inputs), before)
+
     def test_a_run_within_a_run_disturbs_nothing(self, driver: Driver, name: str, random_inputs: RandomInputs) -> None:
         inputs = random_inputs(3)
         before = driver.invoke(name, inputs)
