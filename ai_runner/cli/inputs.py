@@ -27,6 +27,12 @@ def add_input_arguments(parser: argparse.ArgumentParser, raw_features: bool = Fa
             dest="feature_inputs",
             help="raw features of an impulse: .npy, or text with a window a line, as Studio copies them",
         )
+    parser.add_argument(
+        "--samples",
+        metavar="N",
+        type=positive,
+        help="only the first N samples of --inputs, of a loader without end too",
+    )
     parser.add_argument("--seed", metavar="S", type=natural, help="of random samples (default: 42)")
     parser.add_argument(
         "--preprocess",
@@ -55,17 +61,27 @@ def open_inputs(args: argparse.Namespace, inputs: Sequence[TensorInfo]) -> Sourc
     for option, given in (("--inputs", args.inputs), ("--features", features)):
         if given is not None and args.seed is not None:
             raise InvalidParamError(f"--seed belongs to --random, but {option} is given")
-    for option, given in (("--preprocess", args.preprocess), ("--columns", args.columns)):
+    for option, given in (
+        ("--preprocess", args.preprocess),
+        ("--columns", args.columns),
+        ("--samples", args.samples),
+    ):
         if given is not None and args.inputs is None:
             raise InvalidParamError(
-                f"{option} belongs to --inputs", hint="random values and raw features are not changed"
+                f"{option} belongs to --inputs", hint="random values and raw features are taken as they are"
             )
     labels = getattr(args, "labels", None)
     if args.inputs is not None:
         steps = parse(args.preprocess) if args.preprocess else Preprocessing()
         with ProgressBar("read") as progress:
             return open_source(
-                args.inputs, inputs, labels=labels, columns=args.columns, preprocessing=steps, progress=progress
+                args.inputs,
+                inputs,
+                labels=labels,
+                columns=args.columns,
+                preprocessing=steps,
+                samples=args.samples,
+                progress=progress,
             )
     if features is not None:
         return FeatureInputs(features, inputs)

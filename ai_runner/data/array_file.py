@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 MAX_NPZ_BYTES = 4 << 30  # of all members; a .npy file of any size is mapped where it is
 LOADED_BYTES = 16 << 20  # larger members of an archive go to a temporary file, which is mapped
-BOMB_BYTES = 64 << 20  # an array of this size that was packed
+BOMB_BYTES = 64 << 20  # arrays of this size, one or all together, that were packed
 BOMB_RATIO = 200  # so many times smaller is no data
 _BLOCK = 1 << 20
 
@@ -65,7 +65,7 @@ def _map_npy(path: Path, kinds: str) -> Array:
 
 def _load_npz(path: Path, kinds: str) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
-    total = 0
+    total = packed = 0
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if not member.filename.endswith(".npy"):
@@ -76,12 +76,9 @@ def _load_npz(path: Path, kinds: str) -> dict[str, Array]:
             size = prod(shape) * dtype.itemsize
             if size > member.file_size:
                 raise InvalidParamError(f"{where}: claims {size} bytes of data, the file holds {member.file_size}")
-            if size > BOMB_BYTES and size > BOMB_RATIO * member.compress_size:
-                raise InvalidParamError(
-                    f"{where}: inflates {member.compress_size:,} bytes to {size:,}",
-                    hint="data that is so regular is no test; if it is meant, save it with numpy.savez, unpacked",
-                )
-            total += size
+            total, packed = total + size, packed + member.compress_size
+            _check_ratio(size, member.compress_size, where)
+            _check_ratio(total, min(packed, path.stat().st_size), str(path))  # members may share their bytes
             if total > MAX_NPZ_BYTES:
                 raise InvalidParamError(
                     f"{path}: more than {MAX_NPZ_BYTES >> 30} GiB of arrays",
@@ -94,6 +91,14 @@ def _load_npz(path: Path, kinds: str) -> dict[str, Array]:
                 else:
                     arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
     return arrays
+
+
+def _check_ratio(size: int, packed: int, where: str) -> None:
+    if size > BOMB_BYTES and size > BOMB_RATIO * packed:
+        raise InvalidParamError(
+            f"{where}: inflates {packed:,} bytes to {size:,}",
+            hint="data that is so regular is no test; if it is meant, save it with numpy.savez, unpacked",
+        )
 
 
 def _unpacked(file: IO[bytes], where: str, kinds: str) -> Array:

@@ -62,7 +62,9 @@ def _found(folder: Path) -> tuple[list[str], Labels | None]:
         names = sorted(
             path.relative_to(folder).as_posix()
             for path in folder.rglob("*")
-            if _suffix(path.name) in (*IMAGES, *SOUNDS) and not path.name.startswith(".") and path.is_file()
+            if _suffix(path.name) in (*IMAGES, *SOUNDS)
+            and not path.name.startswith(".")
+            and (path.is_file() or (path.is_symlink() and not path.exists()))  # a link to nothing is a missing sample
         )
     except OSError as error:
         raise InvalidParamError(f"{folder}: cannot be read: {error.strerror or error}") from error
@@ -92,9 +94,13 @@ def _listed(folder: Path, path: Path) -> tuple[list[str], Labels]:
         file = folder / name
         if _suffix(name) not in (*IMAGES, *SOUNDS):
             raise InvalidParamError(f"{place}: {name[:80]!r} is no image and no WAV file")
-        if not file.resolve().is_relative_to(root):
+        try:
+            is_inside, is_file = file.resolve().is_relative_to(root), file.is_file()
+        except (OSError, ValueError) as error:  # a name that no file can have
+            raise InvalidParamError(f"{place}: {name[:80]!r} is no name of a file") from error
+        if not is_inside:
             raise InvalidParamError(f"{place}: {name[:80]!r} is not in {folder}")
-        if not file.is_file():
+        if not is_file:
             raise InvalidParamError(f"{place}: {file}: no such file")
         names.append(name)
         column.add(label, place)

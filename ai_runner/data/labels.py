@@ -18,6 +18,7 @@ from ai_runner.errors import InvalidParamError
 LABEL_NAMES = ("labels", "label", "y_test", "y_true", "y", "targets", "classes")
 MAX_NAMES = 1 << 16  # of classes
 _SHOWN = 8
+_ONE_HOT = "for one-hot labels save labels.argmax(axis=1)"
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def load_labels(text: str | Path, samples: int | None = None) -> npt.NDArray[np.
     if flat.size != (len(labels) if labels.ndim else 1):
         raise InvalidParamError(
             f"{path}: labels of shape {list(labels.shape)}, expected one class number a sample",
-            hint="for one-hot labels save labels.argmax(axis=1)",
+            hint=_ONE_HOT,
         )
     if samples is not None and flat.size != samples:
         raise InvalidParamError(f"{path}: {flat.size} labels for {samples} samples")
@@ -173,11 +174,14 @@ def labels_of_array(labels: npt.NDArray[Any], where: str, samples: int) -> Label
         bad = np.flatnonzero(~np.isfinite(real).all(axis=1))
         if bad.size:
             raise InvalidParamError(f"{where}: the label of sample {bad[0]} is no finite number")
+        if real.shape[1] > 1 and np.isin(real, (0, 1)).all() and (real.sum(axis=1) == 1).all():
+            raise InvalidParamError(f"{where}: labels of shape {list(labels.shape)} are one-hot", hint=_ONE_HOT)
         return Labels(real[:, 0] if real.shape[1] == 1 else real, where)
     flat = np.asarray(labels).reshape(-1)
     if labels.dtype.kind not in "iuU" or flat.size != samples:
         raise InvalidParamError(
-            f"{where}: labels are {labels.dtype.name}{list(labels.shape)}, expected a number or a text a sample"
+            f"{where}: labels are {labels.dtype.name}{list(labels.shape)}, expected a number or a text a sample",
+            hint="class numbers are integers: labels.astype(int)" if labels.dtype.kind == "b" else "",
         )
     if labels.dtype.kind == "U":
         column = LabelColumn(where)

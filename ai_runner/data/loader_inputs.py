@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from ai_runner.model import TensorInfo
 
 Array = npt.NDArray[Any]
 PREFIX = "py:"
+_BARE = r"[A-Za-z_][\w.]+:[A-Za-z_]\w*"  # a drive has one letter
 
 
 class LoaderInputs(ArrayInputs):
@@ -43,6 +46,7 @@ class LoaderInputs(ArrayInputs):
         text: str,
         inputs: Sequence[TensorInfo],
         preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 - frozen
+        most: int | None = None,
     ) -> None:
         """Calls the function and takes all that it gives.
 
@@ -50,6 +54,7 @@ class LoaderInputs(ArrayInputs):
             text: ``py:module:function``; the module may have dots.
             inputs: of the reference.
             preprocessing: what is done with the values.
+            most: samples that are taken of those that come one by one; all without it.
 
         Raises:
             InvalidParamError: no such module or function, it raised, or gave what does not fit the inputs.
@@ -59,8 +64,13 @@ class LoaderInputs(ArrayInputs):
             given = function(tuple(inputs))
         arrays, labels = _all_at_once(given, inputs, text)
         if arrays is None:
-            arrays, labels = _one_by_one(given, inputs, text)
+            arrays, labels = _one_by_one(given, inputs, text, most)
         super().__init__(arrays, inputs, text, labels=labels, preprocessing=preprocessing)
+
+
+def names_loader(text: str) -> bool:
+    """True for ``py:module:function``, and without ``py:`` for what is no file."""
+    return text.startswith(PREFIX) or (re.fullmatch(_BARE, text) is not None and not Path(text).exists())
 
 
 def _function(text: str) -> Callable[[tuple[TensorInfo, ...]], Any]:
@@ -126,7 +136,9 @@ def _all_at_once(given: Any, inputs: Sequence[TensorInfo], where: str) -> tuple[
     return arrays, None if answers is None else labels_of_array(np.asarray(answers), where, samples)
 
 
-def _one_by_one(given: Any, inputs: Sequence[TensorInfo], where: str) -> tuple[list[Array], Labels | None]:
+def _one_by_one(
+    given: Any, inputs: Sequence[TensorInfo], where: str, most: int | None
+) -> tuple[list[Array], Labels | None]:
     if not isinstance(given, Iterable) or isinstance(given, str | bytes):
         raise InvalidParamError(
             f"{where}: returned {type(given).__name__}", hint="return arrays, or yield samples (docs/data.md)"
@@ -134,7 +146,7 @@ def _one_by_one(given: Any, inputs: Sequence[TensorInfo], where: str) -> tuple[l
     column = LabelColumn(where)
     labelled: bool | None = None
     with Spool(len(inputs)) as spool:
-        for i, item in enumerate(_guarded(given, where)):
+        for i, item in enumerate(islice(_guarded(given, where), most)):
             place = f"{where}: sample {i}"
             has_label = isinstance(item, tuple)
             if has_label and len(item) != 2:

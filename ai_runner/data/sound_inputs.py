@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import wave
 from collections.abc import Sequence
 from math import prod
@@ -135,11 +137,29 @@ def _header(path: Path) -> tuple[int, int, int]:
                 if len(file.readframes(1)) != width * channels:
                     raise InvalidParamError(f"{path}: ends before the {frames} samples that its header announces")
     except _OtherFormat:
+        _check_length(path)
         with _soundfile(path) as other:
             frames, rate, channels = other.frames, other.samplerate, other.channels
     if not 0 <= frames <= MAX_FRAMES or rate <= 0:
         raise InvalidParamError(f"{path}: {frames} samples, {rate} a second")
     return frames, rate, channels
+
+
+def _check_length(path: Path) -> None:
+    """That all samples are there that the header announces: soundfile takes what there is."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        place = 12  # RIFF, its size, WAVE; then chunks: name, size, content, to an even length
+        while place + 8 <= end:
+            file.seek(place)
+            name, size = struct.unpack("<4sI", file.read(8))
+            if name == b"data":
+                if size > end - place - 8:
+                    raise InvalidParamError(
+                        f"{path}: ends before the {size} bytes of samples that its header announces"
+                    )
+                return
+            place += 8 + size + size % 2
 
 
 def _samples(path: Path, start: int, count: int) -> Sound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from ai_runner.data.csv_inputs import CsvInputs, csv_labels
 from ai_runner.data.image_inputs import ImageInputs
 from ai_runner.data.labelled_files import labelled_files
 from ai_runner.data.labels import Labels, read_labels, split_labels
-from ai_runner.data.loader_inputs import PREFIX, LoaderInputs
+from ai_runner.data.loader_inputs import LoaderInputs, names_loader
 from ai_runner.data.preprocessing import Preprocessing
 from ai_runner.data.sound_inputs import SoundInputs
 from ai_runner.errors import InvalidParamError
@@ -52,17 +53,19 @@ def open_source(
     labels: str | None = None,
     columns: str | None = None,
     preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 - frozen
+    samples: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Source:
     """The source that `text` names: a .npy, .npz or .csv file, a folder of images or WAV files, a Python loader.
 
     Args:
-        text: a path, or ``py:module:function``.
+        text: a path, or ``py:module:function``; without ``py:`` where no such file is there.
         inputs: of the reference.
         labels: where the labels are: ``F.npy``, ``F.npz:KEY``, a column ``F.csv:COLUMN`` of the same file, or for a
             folder a list of files, .csv or .json. By default those that the source itself has.
         columns: of a CSV file that hold values.
         preprocessing: what is done with the values.
+        samples: the first so many, or all there are where these are fewer; a loader that yields is not asked for more.
         progress: called while files are looked at, with those done and those in all.
 
     Raises:
@@ -74,8 +77,8 @@ def open_source(
     source: Source
     if columns is not None and Path(text).suffix.lower() not in _TABLES:
         raise InvalidParamError(f"{text}: --columns is for CSV files")
-    if text.startswith(PREFIX):
-        source = LoaderInputs(text, inputs, preprocessing)
+    if names_loader(text):
+        source = LoaderInputs(text, inputs, preprocessing, samples)
     elif Path(text).is_dir():
         is_list = label_path is not None and label_path.suffix.lower() in (*_TABLES, ".json")
         files = labelled_files(text, label_path if is_list else None)
@@ -91,7 +94,8 @@ def open_source(
             raise InvalidParamError(f"{text}: which column holds the labels?", hint=f"--labels {text}:COLUMN")
     else:
         source = FileInputs(text, inputs, label_key if same_file else None, preprocessing)
-    return source if labels is None else with_labels(source, labels)
+    source = source if labels is None else with_labels(source, labels)
+    return source if samples is None or samples >= source.samples else _First(source, samples)
 
 
 def with_labels(source: Source, labels: str) -> Source:
@@ -112,8 +116,18 @@ def with_labels(source: Source, labels: str) -> Source:
 class _Labelled:
     """A source with labels from elsewhere."""
 
-    def __init__(self, source: Source, labels: Labels) -> None:
+    def __init__(self, source: Source, labels: Labels | None) -> None:
         self.samples, self.seed, self.description = source.samples, source.seed, source.description
         self.chunk = source.chunk
         self.labels = labels
         self.interval_ms: float | None = getattr(source, "interval_ms", None)
+
+
+class _First(_Labelled):
+    """The beginning of a source."""
+
+    def __init__(self, source: Source, samples: int) -> None:
+        labels = source.labels
+        super().__init__(source, labels and replace(labels, values=labels.values[:samples]))
+        self.samples = samples
+        self.description = f"the first {samples} of {source.description}"

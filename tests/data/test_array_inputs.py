@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_runner.data import FileInputs, RandomInputs, array_file, load_arrays, load_labels, split_labels
+from ai_runner.data import (
+    FileInputs,
+    RandomInputs,
+    array_file,
+    load_arrays,
+    load_labels,
+    open_source,
+    split_labels,
+)
 from ai_runner.errors import InvalidParamError
 from ai_runner.model import TensorInfo
 from ai_runner.quantization import Quantization
@@ -398,6 +406,25 @@ def test_an_archive_that_is_packed_too_well_is_a_bomb(tmp_path: Path, monkeypatc
         load_arrays(path)
     np.savez(path, a=np.zeros(1 << 20, np.float32))
     assert load_arrays(path)["a"].shape == (1 << 20,)
+
+
+def test_arrays_that_are_a_bomb_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_file, "BOMB_BYTES", 1 << 20)
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, **{f"a{k}": np.zeros(1 << 17, np.float32) for k in range(4)})
+    with pytest.raises(InvalidParamError, match=r"bomb.npz: inflates [\d,]+ bytes to 1,572,864"):
+        load_arrays(path)
+
+
+def test_the_first_samples(npz: Any) -> None:
+    path = npz(x=np.arange(8, dtype=np.float32).reshape(4, 2), labels=np.array([3, 1, 2, 0]))
+    for samples, expected in ((1, 1), (3, 3), (4, 4), (9, 4)):
+        source = open_source(str(path), [tensor("x", 2)], labels=f"{path}:labels", samples=samples)
+        assert source.samples == expected
+        assert source.labels is not None
+        assert source.labels.values.tolist() == [3, 1, 2, 0][:expected]
+        assert source.chunk(0, expected)[0][:, 0].tolist() == [0, 2, 4, 6][:expected]
+    assert open_source(str(path), [tensor("x", 2)], samples=3).description == f"the first 3 of 4 samples of {path.name}"
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

@@ -104,6 +104,21 @@ def test_broken_lists(
     assert "\n" not in caught.value.message
 
 
+def test_names_that_no_file_can_have(image: Write, text: Write, tmp_path: Path, tensor: Any) -> None:
+    image("a.png", COLOURS)
+    for name in ("a\0.png", "x" * 5000 + ".png"):
+        labels = text("list.json", json.dumps([{"file": name, "label": 1}]))
+        with pytest.raises(InvalidParamError, match=r"list\.json: entry 0: .*(is no name of a|no such) file"):
+            opened(tmp_path, tensor("x", 4, 6, 3), *UNIT, labels=labels)
+
+
+def test_a_link_to_nothing_is_a_missing_image(image: Write, tmp_path: Path, tensor: Any) -> None:
+    image("a.png", COLOURS)
+    (tmp_path / "b.png").symlink_to(tmp_path / "elsewhere.png")
+    with pytest.raises(InvalidParamError, match=r"b\.png: no such file"):
+        opened(tmp_path, tensor("x", 4, 6, 3), *UNIT)
+
+
 def test_channels_and_planes(image: Write, tmp_path: Path, tensor: Any) -> None:
     image("a.png", COLOURS)
     steps = ("scale=0..255", "mean=1,2,3")

@@ -82,6 +82,14 @@ def test_arrays_of_text_and_real_values(tmp_path: Path) -> None:
         read_labels(f"{path}:n", 3)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+def test_one_hot_labels_are_no_regression(tmp_path: Path, dtype: Any) -> None:
+    np.save(tmp_path / "y.npy", np.eye(3, dtype=dtype))
+    with pytest.raises(InvalidParamError, match=r"y\.npy: labels of shape \[3, 3\]") as caught:
+        read_labels(tmp_path / "y.npy", 3)
+    assert "argmax" in caught.value.hint
+
+
 def test_labels_beside_inputs_of_one_file(tmp_path: Path, tensor: Any) -> None:
     path = tmp_path / "d.npz"
     np.savez(path, x=np.zeros((2, 3), np.float32), names=np.array(["b", "a"]))

@@ -51,6 +51,17 @@ def test_what_it_may_give(loader: Any, tensor: Any, body: str) -> None:
     assert source.labels.values.tolist() == [1, 0, 1]
 
 
+def test_a_loader_without_end(loader: Any, tensor: Any) -> None:
+    text = loader("k = 0\nwhile True:\n    yield np.full(2, k, np.float32), k % 3\n    k += 1")
+    source = open_source(
+        text.removeprefix("py:"), [tensor("x", 2)], samples=5
+    )  # as a module and a function are written
+    assert source.samples == 5
+    assert source.chunk(3, 5)[0].tolist() == [[3, 3], [4, 4]]
+    assert source.labels is not None
+    assert source.labels.values.tolist() == [0, 1, 2, 0, 1]
+
+
 def test_several_inputs_without_labels(loader: Any, tensor: Any) -> None:
     inputs = [tensor("a", 2), tensor("b", 3, dtype=np.int8, scale=0.5)]
     by_list = "for k in range(2):\n    yield [np.full(2, k, np.float32), np.full(3, k / 2)]"

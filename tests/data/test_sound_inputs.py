@@ -120,6 +120,18 @@ def test_a_file_that_ends_too_early(wav: Write, tmp_path: Path, tensor: Any, kep
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize(("subtype", "form"), [("FLOAT", "WAV"), ("PCM_24", "WAVEX"), ("ULAW", "WAV")])
+def test_what_is_no_plain_pcm_and_ends_too_early(tmp_path: Path, tensor: Any, subtype: str, form: str) -> None:
+    soundfile = pytest.importorskip("soundfile", reason="soundfile is not installed")
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.linspace(-0.5, 0.5, 100), 16000, subtype=subtype, format=form)
+    assert opened(tmp_path, tensor("x", 100)).samples == 1
+    path.write_bytes(path.read_bytes()[:-20])
+    for step in ("window=first", "window=center"):
+        with pytest.raises(InvalidParamError, match=r"a\.wav: ends before the \d+ bytes of samples"):
+            opened(tmp_path, tensor("x", 100), step)
+
+
 def test_a_file_that_shrinks_while_it_is_used(wav: Write, tmp_path: Path, tensor: Any) -> None:
     path = wav("a.wav", RAMP)
     source = opened(tmp_path, tensor("x", 8))

@@ -62,7 +62,8 @@ def check_labels(labels: Array, samples: int, info: ModelInfo) -> None:
             given = labels.size // len(labels) if len(labels) else 0
             raise InvalidParamError(
                 f"labels: {given} values for each of {len(labels)} samples, "
-                f"output '{output.name}' has {values} for each of {samples}"
+                f"output '{output.name}' has {values} for each of {samples}",
+                hint="class numbers are integers: labels.astype(int)" if not (labels % 1).any() else "",
             )
         return
     if labels.shape != (samples,):
