@@ -10,15 +10,13 @@ A TOML file::
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ai_runner.compare.layer_pair import LayerPair, NodeTensor, layer_index
 from ai_runner.errors import InvalidParamError
-
-MAX_BYTES = 1 << 20
+from ai_runner.toml import MAX_BYTES, parse_toml
 
 
 @dataclass(frozen=True)
@@ -39,13 +37,11 @@ class LayerMap:
         try:
             with Path(path).open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
-            if len(content) > MAX_BYTES:
-                raise InvalidParamError(f"{path}: a map of layers of more than {MAX_BYTES} bytes")
-            tables = tomllib.loads(content.decode("utf-8"))
+            tables = parse_toml(content)
         except OSError as error:
             raise InvalidParamError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InvalidParamError(f"{path}: is no TOML: {error}", hint=_FORM) from error
+        except ValueError as error:
+            raise InvalidParamError(f"{path}: {error}", hint=_FORM) from error
         layers = tables.get("layers")
         if not isinstance(layers, dict) or set(tables) != {"layers"}:
             raise InvalidParamError(f"{path}: wants one table [layers] and nothing else", hint=_FORM)

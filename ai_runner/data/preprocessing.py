@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from math import isfinite
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.errors import InvalidParamError
+from ai_runner.toml import MAX_BYTES, parse_toml
 
 Array = npt.NDArray[Any]
 
@@ -20,7 +20,6 @@ RESIZES = ("stretch", "crop", "letterbox")
 FILTERS = ("bilinear", "nearest", "bicubic", "area")
 LAYOUTS = ("nhwc", "nchw")
 WINDOWS = ("first", "center", "all")
-_LARGEST_TOML = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,11 @@ def parse_preprocessing(words: Sequence[str]) -> Preprocessing:
 def _of_toml(path: Path) -> Preprocessing:
     try:
         with path.open("rb") as file:
-            raw = file.read(_LARGEST_TOML + 1)
-        if len(raw) > _LARGEST_TOML:
-            raise InvalidParamError(f"{path}: more than {_LARGEST_TOML >> 20} MiB of preprocessing")
-        pairs = tomllib.loads(raw.decode("utf-8"))
+            pairs = parse_toml(file.read(MAX_BYTES + 1))
     except OSError as error:
         raise InvalidParamError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidParamError(f"{path}: is no TOML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise InvalidParamError(f"{path}: {error}") from error
     return _of_pairs(pairs, str(path))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,9 +13,9 @@ from typing import Any
 
 from ai_runner.errors import InvalidParamError
 from ai_runner.schemas import SchemaError, check
+from ai_runner.toml import MAX_BYTES, parse_toml
 
 SCHEMA = "ai-runner/policy/1"
-MAX_BYTES = 1 << 20
 
 _LATENCY_FACTS = ("model", "device", "clock", "caches", "compiler", "runtime", "options", "timer", "mode")
 _ACCURACY_FACTS = ("model", "data")
@@ -171,16 +170,16 @@ def read_policy_text(path: str | Path) -> bytes:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InvalidParamError(f"{path}: cannot read the policy: {reason}", hint="check the path") from error
     if len(content) > MAX_BYTES:
-        raise InvalidParamError(f"{path}: a policy of more than {MAX_BYTES} bytes")
+        raise InvalidParamError(f"{path}: a policy of more than {MAX_BYTES >> 10} KiB")
     return content
 
 
 def parse_policy(content: bytes, label: str) -> Policy:
     """The policy that `content` is, UTF-8; `label` stands for the file in messages. Raises as `read_policy`."""
     try:
-        tables = tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise InvalidParamError(f"{label}: is no TOML: {error}", hint="docs/policy.md shows a policy") from error
+        tables = parse_toml(content)
+    except ValueError as error:
+        raise InvalidParamError(f"{label}: {error}", hint="docs/policy.md shows a policy") from error
     try:
         check(tables, "policy")
         return _policy(tables, hashlib.sha256(content).hexdigest())
@@ -224,6 +223,8 @@ def _tensor_rule(section: str, pattern: str, table: Mapping[str, Any]) -> Tensor
     for name, limits in metrics.items():
         if limits == Limits():
             raise SchemaError(f"{where}.metrics.{name}: no limit; allowed: max, min")
+        if limits.min is not None and limits.max is not None and limits.min > limits.max:
+            raise SchemaError(f"{where}.metrics.{name}: min {limits.min:g} is above max {limits.max:g}")
     if rule.has_tolerance and base not in (None, Base.TOLERANCE):
         raise SchemaError(f"{where}: base {base!s} and a tolerance exclude each other; allowed: base = 'tolerance'")
     return rule

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -116,9 +117,17 @@ def _is(value: Any, kind: str) -> bool:
             return isinstance(value, bool)
         case "null":
             return value is None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
         return False
     return kind == "number" or isinstance(value, int) or value.is_integer()
+
+
+def _finite(value: float) -> bool:
+    """False also for an int that is larger than any float: nobody could calculate with it."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _same(value: Any, other: Any) -> bool:
@@ -139,7 +148,8 @@ def _check_object(
         if key in known:
             _check(item, known[key], whole, inside, depth - 1)
         elif others is False:
-            raise SchemaError(f"{_at(where)}unknown key {_short(key)}; allowed: {', '.join(sorted(known)) or 'none'}")
+            allowed = ", ".join(sorted(known)) or "none"
+            raise SchemaError(f"{_at(where)}unknown key {_short(key)}; allowed: {allowed}{_nearest(str(key), known)}")
         elif others is not True:
             _check(item, others, whole, inside, depth - 1)
 
@@ -173,6 +183,11 @@ def _check_number(value: float, rule: Mapping[str, Any], where: str) -> None:
 
 def _at(where: str) -> str:
     return f"{where[:200]}: " if where else ""
+
+
+def _nearest(key: str, known: Collection[str]) -> str:
+    found = get_close_matches(key[:60], known, 1)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def _short(value: Any) -> str:

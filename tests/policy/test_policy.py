@@ -107,6 +107,7 @@ def test_a_general_tolerance_judges_unless_another_base_is_given() -> None:
         (HEAD + "[latency]\nmax_ms = -1", "latency.max_ms: -1 is not at least 0"),
         (HEAD + "[latency]\nmax_ms = true", "latency.max_ms: True is not a finite number"),
         (HEAD + "[latency]\nmax = 1", "latency: unknown key 'max'; allowed: max_increase, max_ms"),
+        (HEAD + "[latncy]", "structure, tolerance; did you mean 'latency'?"),
         (HEAD + "[memory]\nmax_weights = 1.5", "memory.max_weights: 1.5 is not a whole number"),
         (HEAD + "[accuracy]\nmin = 90", "accuracy.min: 90 is not at most 1"),
         (HEAD + "outputs = 1", "outputs: 1 is not a table of keys and values"),
@@ -122,7 +123,12 @@ def test_a_general_tolerance_judges_unless_another_base_is_given() -> None:
         (HEAD + "missing = 2026-01-01", "missing: datetime.date(2026, 1, 1) is not one of fail, warn, pass"),
         ("schema = ", "is no TOML"),
         ("[" * 5000, "is no TOML"),
-        (HEAD + "x = " + "[" * 5000, "is no TOML"),
+        (HEAD + "x = " + "[" * 5000, "nested too deeply"),
+        (HEAD + "outputs" + ".a" * 100_000 + " = 1", "line 2 has more than 200 dots"),
+        (HEAD + "outputs" + ".a" * 150 + " = 1", "outputs.a: unknown key 'a'"),
+        (HEAD + "[latency]\nmax_ms = " + "9" * 400, "latency.max_ms: 9999"),
+        (HEAD + "[latency]\nmax_ms = " + "9" * 5000, "is no TOML: Exceeds the limit"),
+        (HEAD + "[outputs.x.metrics]\ncos = { min = 0.9, max = 0.1 }", "metrics.cos: min 0.9 is above max 0.1"),
     ],
 )
 def test_one_line_that_names_file_key_and_what_is_allowed(text: str, message: str) -> None:
@@ -137,7 +143,7 @@ def test_one_line_that_names_file_key_and_what_is_allowed(text: str, message: st
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"name = '\xe9'")
     (tmp_path / "large.toml").write_bytes(b"#" * (1 << 21))
-    for name, message in (("none.toml", "cannot read"), ("latin.toml", "no TOML"), ("large.toml", "more than 1048576")):
+    for name, message in (("none.toml", "cannot read"), ("latin.toml", "no TOML"), ("large.toml", "more than 256 KiB")):
         with pytest.raises(InvalidParamError, match=message):
             read_policy(tmp_path / name)
     with pytest.raises(InvalidParamError, match="cannot read"):
@@ -158,3 +164,7 @@ def test_changed_policies_are_a_policy_or_an_error(line: str, other: str, charac
     for text in (COMPLETE.replace(line, other), COMPLETE.replace(line, line + character), COMPLETE.replace(line, "")):
         with contextlib.suppress(InvalidParamError):
             parsed(text)
+
+
+def test_a_byte_order_mark_is_no_mistake() -> None:
+    assert parse_policy(b"\xef\xbb\xbf" + HEAD.encode(), "p.toml").name == ""

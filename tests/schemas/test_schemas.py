@@ -133,3 +133,5 @@ def test_numbers_are_finite() -> None:
     text = json.dumps({"schema": "ai-runner/policy/1", "latency": {"max_ms": 1}}).replace("1}}", "1e999}}")
     with pytest.raises(SchemaError, match="max_ms: inf is not a finite number"):
         parse(text, "policy")
+    with pytest.raises(SchemaError, match="max_ms: a number is not a finite number"):
+        check({"schema": "ai-runner/policy/1", "latency": {"max_ms": 10**5000}}, "policy")
