@@ -4,8 +4,9 @@ Three kinds of evidence, the strongest first:
 
 1. The node id (`NodeInfo.m_id`, position in the original model), where shape, dtype and quantization agree with it.
    Of several nodes with one id the last carries the layer's output. Ids are compared only where both sides count the
-   nodes of one model: where it is the same file and ids pair at least half as many layers as order alone does (some
-   runtimes count from 1), or where nobody says which file it is and they pair at least as many.
+   nodes of one model: where it is the same file, or where nobody says which file it is and ids pair at least as many
+   layers as order alone does. Some runtimes count from 1: also of the same file ids are not compared where order alone
+   pairs more layers, and more that are alike.
 2. Shape, dtype, quantization and order: the longest common subsequence of what is left, for nodes whose id says
    nothing; of all nodes where ids are not compared.
 3. Content, as far as the first chunk of data shows it: what is left is paired when it correlates, and a pair whose
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, isclose
+from math import isclose
 
 import numpy as np
 
@@ -171,8 +172,15 @@ def _pair_by_description(
     with_ids = by_id + _pair_by_order(rest, [p for p in others if p.node.m_id < 0 or not by_id], contents)
     numbered = all(any(place.node.m_id >= 0 for place in side) for side in (references, targets))
     by_order = _pair_by_order(references, targets, contents)
-    enough = {True: len(by_order) / 2, None: len(by_order), False: inf}[same_model]
-    return (with_ids, True) if numbered and len(with_ids) >= enough else (by_order, False)
+    order_explains_more = len(by_order) > len(with_ids)
+    if order_explains_more and same_model:
+        order_explains_more = _alike(by_order, contents) > _alike(with_ids, contents)
+    holds = numbered and same_model is not False and not order_explains_more
+    return (with_ids, True) if holds else (by_order, False)
+
+
+def _alike(pairs: list[LayerPair], contents: Contents) -> int:
+    return sum(contents.likeness(pair.reference, pair.target).same for pair in pairs)
 
 
 def _pair_by_id(references: list[NodeTensor], targets: list[NodeTensor]) -> list[LayerPair]:

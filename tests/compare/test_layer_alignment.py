@@ -176,6 +176,13 @@ def test_where_nobody_knows_the_file_ids_have_to_explain_as_much_as_order(tensor
     assert found(align_layers(ours, mixed)) == [(0, 0, "id"), (1, 1, "id"), (2, 3, "id"), (3, 2, "id")]
 
 
+def test_one_file_counted_from_one_and_wrong_from_a_layer_on(tensors: Any) -> None:
+    data = [noise(64) for _ in range(6)]
+    ours = [tensors.node(i, tensors.f32(f"t{i}", 64), x) for i, x in enumerate(data)]
+    theirs = [tensors.node(i + 1, tensors.f32(f"x{i}", 64), x if i < 3 else noise(64)) for i, x in enumerate(data)]
+    assert found(align_layers(ours, theirs, same_model=True)) == [(i, i, "order") for i in range(6)]
+
+
 def test_another_file_with_other_scales_is_paired_layer_by_layer(tensors: Any) -> None:
     ours = [tensors.node(i, tensors.i8(f"t{i}", 4 + i % 2, scale=0.1)) for i in range(4)]
     theirs = [tensors.node(i + 7, tensors.i8(f"x{i}", 4 + i % 2, scale=0.2)) for i in range(4)]
