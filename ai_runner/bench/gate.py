@@ -11,11 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 
 import numpy as np
 
 from ai_runner.bench.measurement import PairedMeasurement, Series
-from ai_runner.bench.statistics import log_ratios, median_shift, wilcoxon_greater
+from ai_runner.bench.statistics import (
+    Floats,
+    clock_step,
+    log_ratios,
+    median_margin,
+    median_shift,
+    wilcoxon_greater,
+)
 from ai_runner.model import NodeInfo
 from ai_runner.profile import TimeSource
 
@@ -67,6 +75,7 @@ class Shift:
         method: how it was judged.
         slower: the alarm.
         reason: why it was not judged; '' when it was.
+        margin: by which part `shift` may be off, as the spread of pairs tells; None where pairs were not judged.
     """
 
     name: str
@@ -79,19 +88,29 @@ class Shift:
     method: Method
     slower: bool
     reason: str = ""
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
 class LatencyVerdict:
-    """All shifts, the model's first, and layers of one side that have no counterpart."""
+    """All shifts, the model's first, layers of one side that have no counterpart, and the rule that was applied."""
 
     shifts: tuple[Shift, ...]
     unpaired: tuple[str, ...] = ()
+    rule: LatencyRule = LatencyRule()
 
     @property
     def slower(self) -> tuple[Shift, ...]:
         """The alarms."""
         return tuple(shift for shift in self.shifts if shift.slower)
+
+    @property
+    def uncertain(self) -> tuple[Shift, ...]:
+        """What passed although pairs differ so much that a shift which matters may have gone unseen."""
+        return tuple(s for s in self.shifts if s.margin is not None and not s.slower and s.margin > self._limit(s))
+
+    def _limit(self, shift: Shift) -> float:
+        return self.rule.model_shift if shift.name == MODEL and not shift.type else self.rule.layer_shift
 
     @property
     def missing(self) -> str:
@@ -109,16 +128,18 @@ def judge_pairs(measured: PairedMeasurement, rule: LatencyRule = LatencyRule()) 
     layers = [(old.layers[i], new.layers[k]) for i, k in pairs]
     judged = sum(_too_little(a.series, b.series, rule) == "" for a, b in layers)
     level = rule.level / max(1, judged)
-    shifts = [_pair_shift(MODEL, "", old.model, new.model, together, rule.model_shift, level)]
+    step = clock_step(ms for layer in layers for side in layer for ms in side.series.times)
+    shifts = [_model_shift(measured, rule.model_shift, level)]
     shifts += _counter_shifts(MODEL, "", old.model, new.model)
     for one, other in layers:
         name, kind, why = other.node.name, other.node.type_name, _too_little(one.series, other.series, rule)
         if why:
             shifts.append(_not_judged(name, kind, one.series, other.series, why))
         else:
-            shifts.append(_pair_shift(name, kind, one.series, other.series, together, rule.layer_shift, level))
+            ratios = _independent(one.series, other.series, together, rule.layer_shift, step)
+            shifts.append(_pair_shift(name, kind, one.series, other.series, ratios, rule.layer_shift, level))
         shifts += _counter_shifts(name, kind, one.series, other.series)
-    return LatencyVerdict(tuple(shifts), unpaired)
+    return LatencyVerdict(tuple(shifts), unpaired, rule)
 
 
 def pair_layers(old: Sequence[NodeInfo], new: Sequence[NodeInfo]) -> tuple[list[tuple[int, int]], tuple[str, ...]]:
@@ -147,19 +168,48 @@ def _too_little(old: Series, new: Series, rule: LatencyRule) -> str:
     return ""
 
 
-def _pair_shift(name: str, kind: str, old: Series, new: Series, together: int, limit: float, level: float) -> Shift:
+def _model_shift(measured: PairedMeasurement, limit: float, level: float) -> Shift:
+    old, new = measured.old.model, measured.new.model
+    ratios = _independent(old, new, measured.together, limit, clock_step((*old.times, *new.times)))
+    return _pair_shift(MODEL, "", old, new, ratios, limit, level)
+
+
+def _independent(old: Series, new: Series, together: int, limit: float, step: float) -> Floats | None:
+    """Log-ratios of what can be told apart and does not depend on one another; None where the clock did not tick.
+
+    Pairs of one connection are not independent: they count as one. And where the clock's `step`, in ms, is coarse
+    beside `limit`, as many consecutive pairs are summed up as it takes, and as leave enough to judge.
+    """
+    if not old.times:
+        return log_ratios((), ())
+    needed = step / (limit / 2 * max(float(np.median(old.times)), step)) if step else 1.0
+    size = min(ceil(needed), len(old.times) // FEWEST_PAIRS) // together * together
+    if size <= together:
+        ratios = log_ratios(new.times, old.times)
+        if len(ratios) < len(new.times):
+            return None
+        return np.asarray(np.median(_blocks(ratios, together), axis=1))
+    before, now = (_blocks(np.asarray(side.times), size).sum(1) for side in (old, new))
+    return log_ratios(now.tolist(), before.tolist()) if min(before.min(), now.min()) > 0.0 else None
+
+
+def _blocks(values: Floats, size: int) -> Floats:
+    """(blocks, size), without the rest."""
+    return values[: len(values) // size * size].reshape(-1, size)
+
+
+def _pair_shift(
+    name: str, kind: str, old: Series, new: Series, ratios: Floats | None, limit: float, level: float
+) -> Shift:
     if _repeats(old) and _repeats(new):
         return emulated_shift(name, kind, min(old.times), min(new.times))
-    ratios = log_ratios(new.times, old.times)
-    if len(ratios) < len(new.times):
+    if ratios is None:
         return _not_judged(name, kind, old, new, "too short for its clock")
-    # Pairs of one connection are not independent of one another: they count as one.
-    independent = np.median(ratios[: len(ratios) // together * together].reshape(-1, together), axis=1)
-    if len(independent) < FEWEST_PAIRS:
-        return _not_judged(name, kind, old, new, f"{len(independent)} pairs are too few")
-    shift, p = median_shift(independent), wilcoxon_greater(independent)
+    if len(ratios) < FEWEST_PAIRS:
+        return _not_judged(name, kind, old, new, f"{len(ratios)} pairs are too few")
+    shift, p, margin = median_shift(ratios), wilcoxon_greater(ratios), median_margin(ratios)
     before, now = _medians(old, new)
-    return Shift(name, kind, before, now, "ms", shift, p, Method.PAIRS, p < level and shift > limit)
+    return Shift(name, kind, before, now, "ms", shift, p, Method.PAIRS, p < level and shift > limit, margin=margin)
 
 
 def _not_judged(name: str, kind: str, old: Series, new: Series, reason: str) -> Shift:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import erfc, exp, sqrt
 
@@ -12,6 +12,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 _EXACT = 60  # differences up to which the distribution is enumerated
+_NORMAL_99 = 2.576
+_DIGITS = 8  # of times in ms: what is beyond is rounding
 _FENCE = 3.0  # interquartile ranges above the third quartile: Tukey's outer fence
 
 
@@ -68,6 +70,22 @@ def log_ratios(new: Sequence[float], old: Sequence[float]) -> Floats:
 def median_shift(ratios: Floats) -> float:
     """By which part the median pair is slower: 0.02 for 2 %; 0 without a pair."""
     return exp(float(np.median(ratios))) - 1.0 if len(ratios) else 0.0
+
+
+def median_margin(ratios: Floats) -> float:
+    """By which part the median pair may be off: half the 99 % confidence interval that lies between two order
+    statistics; 0 without a pair."""
+    if not len(ratios):
+        return 0.0
+    ordered = np.sort(ratios)
+    below = max(0, int(len(ordered) / 2 - _NORMAL_99 / 2 * sqrt(len(ordered))))
+    return (exp(float(ordered[-1 - below])) - exp(float(ordered[below]))) / 2
+
+
+def clock_step(times: Iterable[float]) -> float:
+    """The smallest step by which times differ, in their unit: not below that of their clock; 0 where none do."""
+    values = np.unique(np.round(np.fromiter(times, np.float64), _DIGITS))
+    return float(np.diff(values).min()) if len(values) > 1 else 0.0
 
 
 def wilcoxon_greater(differences: npt.ArrayLike) -> float:

@@ -12,6 +12,7 @@ from ai_runner.bench.statistics import summary
 from ai_runner.report.printable import printable, shortened
 
 _LONGEST_NAME = 32
+_MOST_NAMED = 3
 
 
 def measurement_lines(measurement: Measurement, desc: str) -> list[str]:
@@ -55,17 +56,28 @@ def baseline_lines(baseline: Baseline) -> list[str]:
 
 def verdict_lines(verdict: LatencyVerdict, old: str, notes: Sequence[str]) -> list[str]:
     """What was compared with what, and the verdict."""
-    header = ("name", "type", "was", "is", "", "shift", "p", "")
+    header = ("name", "type", "was", "is", "", "shift", "+-", "p", "")
     lines = [f"against    {printable(old)}"]
     lines += [f"accepted   {printable(note)}" for note in notes]
     lines += ["", *_table([_shift_row(shift) for shift in verdict.shifts], header), ""]
     lines += [f"unpaired   {printable(text)}" for text in verdict.unpaired]
+    lines += _noise(verdict)
     slower = verdict.slower
     if slower:
         lines.append(f"verdict    FAIL: slower in {len(slower)}")
     else:
         lines.append(f"verdict    {'none: the model was not judged' if verdict.missing else 'PASS: not slower'}")
     return lines + [f"           {_sentence(shift)}" for shift in slower]
+
+
+def _noise(verdict: LatencyVerdict) -> list[str]:
+    """What of the verdict is doubtful, because pairs differ more than a shift that matters."""
+    found = sorted(verdict.uncertain, key=lambda shift: -(shift.margin or 0.0))
+    if not found:
+        return []
+    named = [f"{shortened(printable(s.name), _LONGEST_NAME)} +-{s.margin:.1%}" for s in found[:_MOST_NAMED]]
+    named += [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
+    return [f"noise      {', '.join(named)}: less than that goes unseen; more --repeats, a quieter machine"]
 
 
 def _shift_row(shift: Shift) -> list[str]:
@@ -77,6 +89,7 @@ def _shift_row(shift: Shift) -> list[str]:
         f"{shift.new:.6g}",
         printable(shift.unit),
         f"{shift.shift:+.2%}",
+        "" if shift.margin is None else f"{shift.margin:.2%}",
         "" if shift.p is None else f"{shift.p:.2g}",
         printable(state),
     ]
@@ -96,7 +109,7 @@ def _table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:
     from tabulate import tabulate
 
     used = [k for k in range(len(header)) if any(row[k] for row in rows)]
-    numbers = {"min", "median", "p90", "p99", "max", "sd", "outliers", "best", "worst", "was", "is", "shift", "p"}
+    numbers = {"min", "median", "p90", "p99", "max", "sd", "outliers", "best", "worst", "was", "is", "shift", "+-", "p"}
     return tabulate(
         [[row[k] for k in used] for row in rows],
         headers=[header[k] for k in used],

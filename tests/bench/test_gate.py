@@ -59,9 +59,51 @@ def test_a_shift_must_matter_and_must_not_be_chance(fake: Any, same: Any, noisy:
     assert wild.slower == ()
 
 
+class TestCoarseClock:
+    """A clock that counts whole microseconds: single readings of a layer of 8 us differ by 12 %."""
+
+    @staticmethod
+    def reading(us: float, seed: int) -> Any:
+        random = np.random.default_rng(seed)
+        return lambda: float(int(us * random.normal(1.0, 0.01) + random.random())) / 1000
+
+    def verdict(self, fake: Any, us: float, slower: float, seed: int) -> Any:
+        old, new = ((lambda: 1.0, [self.reading(t, seed + k)]) for k, t in enumerate((us, us * slower)))
+        return judge_pairs(paired(fake, new, old))
+
+    def test_five_per_cent_are_found_and_no_more_than_that(self, fake: Any) -> None:
+        found = [self.verdict(fake, 8.0, 1.05, 2 * seed).slower for seed in range(20)]
+        assert sum(bool(slower) for slower in found) >= 19
+        assert np.median([slower[0].shift for slower in found if slower]) == pytest.approx(0.05, abs=0.01)
+        assert sum(bool(self.verdict(fake, 8.0, 1.0, 2 * seed).slower) for seed in range(50)) <= 1
+
+    def test_readings_of_zero_tell_something_together(self, fake: Any) -> None:
+        shift = self.verdict(fake, 1.2, 1.0, 5).shifts[1]
+        assert (shift.method, shift.slower) == (Method.PAIRS, False)
+        assert self.verdict(fake, 1.2, 2.0, 5).shifts[1].slower
+
+    def test_one_that_never_ticks_tells_nothing(self, fake: Any, same: Any) -> None:
+        sides = [(same(0.0), [same(1.0)]) for _ in range(2)]
+        verdict = judge_pairs(paired(fake, *sides))
+        assert (verdict.shifts[0].reason, verdict.missing) == ("too short for its clock",) * 2
+
+
+def test_what_noise_may_hide_is_told(fake: Any, noisy: Any) -> None:
+    calm = judge_pairs(paired(fake, (noisy(1.0, 1), [noisy(0.5, 2)]), (noisy(1.0, 3), [noisy(0.5, 4)])))
+    wild = judge_pairs(paired(fake, (noisy(1.0, 1), [noisy(0.5, 2, 3.0)]), (noisy(1.0, 3), [noisy(0.5, 4, 3.0)])))
+    assert "layer_0" not in [shift.name for shift in calm.uncertain]
+    (layer,) = (shift for shift in wild.uncertain if shift.name == "layer_0")
+    assert 0.02 < layer.margin < 1.0
+
+
 def test_the_level_is_shared_by_the_layers_that_are_judged(fake: Any) -> None:
     """p of the same data stays, and is enough for one layer, not for forty."""
-    above, below = (Series((a,) * 29 + (b,) * 11, DEVICE) for a, b in ((1.05, 1.0), (1.0, 1.05)))
+    above, below = (
+        Series(
+            tuple((a if i % 10 < 7 or i == 19 else b) * (1 + i * 1e-6) for i in range(40)), DEVICE
+        )  # no coarse clock
+        for a, b in ((1.05, 1.0), (1.0, 1.05))
+    )
     even = Series((1.0,) * 40, DEVICE)
 
     def verdict(layers: int) -> Any:

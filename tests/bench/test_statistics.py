@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_runner.bench import statistics
-from ai_runner.bench.statistics import log_ratios, median_shift, summary, wilcoxon_greater
+from ai_runner.bench.statistics import clock_step, log_ratios, median_margin, median_shift, summary, wilcoxon_greater
 
 DIFFERENCES = st.lists(st.integers(-20, 20).map(lambda n: n / 4), max_size=11)
 
@@ -122,3 +122,17 @@ def test_shifts_of_swapped_sides_are_inverse(pairs: list[tuple[float, float]]) -
     if len(pairs) % 2:
         forth, back = median_shift(log_ratios(new, old)), median_shift(log_ratios(old, new))
         assert (1 + forth) * (1 + back) == pytest.approx(1.0)
+
+
+def test_the_margin_holds_the_median_99_times_in_100() -> None:
+    random = np.random.default_rng(1)
+    series = [np.log(random.lognormal(0.0, 0.1, 200)) for _ in range(500)]
+    assert np.mean([abs(median_shift(values)) <= median_margin(values) for values in series]) >= 0.98
+    assert np.mean([median_margin(values) for values in series]) == pytest.approx(0.1 * 1.2533 * 2.576 / 200**0.5, 0.1)
+    assert median_margin(log_ratios([], [])) == 0.0
+    assert median_margin(log_ratios([1.1], [1.0])) == 0.0
+
+
+def test_the_step_of_a_clock() -> None:
+    assert clock_step([0.003, 0.011, 0.004, 0.003 + 1e-12]) == pytest.approx(0.001)
+    assert clock_step([0.25, 0.25]) == clock_step([]) == 0.0

@@ -48,7 +48,7 @@ def test_equal_ones_pass(ai_runner: Any, tmp_path: Path, fake_driver: Any) -> No
     assert [side["name"] for side in found["measured"]] == ["fake:new", "fake:old"]
     assert found["shifts"][0] == {
         **{"name": "model", "type": "", "old": 1.0, "new": 1.0, "unit": "ms", "shift": 0.0, "p": 1.0},
-        **{"method": "pairs", "slower": False, "reason": ""},
+        **{"method": "pairs", "slower": False, "reason": "", "margin": 0.0},
     }
 
 

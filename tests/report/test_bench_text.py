@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ai_runner.bench.baseline import Baseline
@@ -49,3 +51,15 @@ def test_the_verdict_names_what_became_slower() -> None:
     assert "0.5 -> 0.6 ms, +20.00% in the median pair" in lines[at + 1]
     passed = judge_pairs(PairedMeasurement(measurement(1.0), measurement(1.0)))
     assert verdict_lines(passed, "file:old", [])[-1] == "verdict    PASS: not slower"
+
+
+def test_what_noise_may_hide_is_a_line() -> None:
+    def noisy(seed: int) -> Measurement:
+        random = np.random.default_rng(seed)
+        found = measurement(1.0)
+        return replace(found, model=Series(tuple(random.lognormal(0.0, 0.3, 30).tolist()), TimeSource.HOST))
+
+    lines = verdict_lines(judge_pairs(PairedMeasurement(noisy(1), noisy(2))), "file:old", [])
+    (line,) = (line for line in lines if line.startswith("noise "))
+    assert line.startswith("noise      model +-")
+    assert line.endswith("%: less than that goes unseen; more --repeats, a quieter machine")
