@@ -106,7 +106,8 @@ class TargetJudge:
         self._scatters: list[ScatterSampler] = []
         self._missing: list[str] = []
         self._unpaired_outputs: list[Unpaired] = []
-        self._layers = _Layers(replace(rule, named=()), layer_map)  # names are those of outputs
+        own_map = None if layer_map is None else layer_map.of(str(session.descriptor))
+        self._layers = _Layers(replace(rule, named=()), own_map)  # names are those of outputs
         self._structure: tuple[StructuralDifference, ...] = ()
         self._health: TargetHealth | None = None
         try:

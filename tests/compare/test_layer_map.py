@@ -42,13 +42,18 @@ def test_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("layers = 3", "wants one table"),
+        ("layers = 3", "layers: is no table"),
+        ("", r"wants a table \[layers\]"),
+        ("[layers]\n[more]", r"wants a table \[layers\]"),
+        ("targets = 3", r"wants a table \[layers\]"),
+        ("[targets]\n'file:x' = 3", "targets.file:x: is no table"),
+        ("[targets.'file:x']\n3 = 1.5", "targets.file:x: layer '3' is mapped to 1.5"),
         ("[layers]\n3 = true", "is mapped to True"),
         ("[layers]\n3 = [1]", "is mapped to"),
-        ("[other]\n3 = 1", "wants one table"),
+        ("[other]\n3 = 1", "wants a table"),
         ("[layers", "is no TOML"),
         ("\xff\xfe", "is no TOML"),
-        ("a = " + "[" * 5000, "is no TOML"),
+        ("a = " + "[" * 5000, "nested too deeply"),
     ],
 )
 def test_files_that_are_none(tmp_path: Path, text: str, said: str) -> None:
@@ -71,10 +76,33 @@ def test_any_bytes_are_a_map_or_an_error(tmp_path_factory: pytest.TempPathFactor
 def test_what_is_not_there(sides: Any, tensors: Any) -> None:
     with pytest.raises(InvalidParamError, match="the reference has no layer 9"):
         align_layers(*sides, LayerMap({9: 0}))
-    with pytest.raises(InvalidParamError, match="the target has no node 'y'"):
+    with pytest.raises(InvalidParamError, match="the target has no node 'y'") as refused:
         align_layers(*sides, LayerMap({0: "y"}))
+    assert refused.value.hint == "it has 0 x0_node, 1 x1_node, 2 x2_node"
+    with pytest.raises(InvalidParamError, match="the target's node 'x1_node' is named as 'x1_node' and as 1"):
+        align_layers(*sides, LayerMap({0: "x1_node", 1: 1}))
+    with pytest.raises(InvalidParamError, match="the reference's layer 't0_node' is named as 0 and as 't0_node'"):
+        align_layers(*sides, LayerMap({0: "x1_node", "t0_node": 2}))
+    with pytest.raises(InvalidParamError, match="there is no target 'file:x'"):
+        LayerMap({}, {"file:x": {}}).check_targets(["file:y"])
     with pytest.raises(InvalidParamError, match=r"layer 0 writes \[1, 16\], node 0 \[1, 4\]"):
         align_layers(sides[0], [tensors.node(-1, tensors.f32("z", 4))], LayerMap({0: 0}))
+
+
+def test_a_target_of_its_own(sides: Any, tmp_path: Path) -> None:
+    path = tmp_path / "map.toml"
+    path.write_text('[layers]\n0 = 2\n1 = false\n[targets."file:x"]\n0 = 1\n')
+    layer_map = LayerMap.read(path)
+    layer_map.check_targets(["file:x", "file:y"])
+    assert layer_map.of("file:x").layers == {0: 1, 1: None}
+    assert layer_map.of("file:y").layers == {0: 2, 1: None}
+    assert found(align_layers(*sides, layer_map.of("file:x")))[0] == (0, 1, "map")
+
+
+def test_of_several_nodes_with_one_index_the_last_is_meant(tensors: Any) -> None:
+    ours = [tensors.node(0, tensors.f32("s", 4)), tensors.node(0, tensors.f32("t", 16))]
+    theirs = [tensors.node(-1, tensors.f32("x", 16))]
+    assert found(align_layers(ours, theirs, LayerMap({0: 0}))) == [(1, 0, "map")]
 
 
 def test_a_layer_stored_otherwise_is_paired_last(tensors: Any) -> None:
