@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -78,6 +79,8 @@ class ArrayInputs:
 
     def chunk(self, start: int, stop: int) -> list[Array]:
         """Samples start..stop-1, one array an input, in the type that the model stores; NaN is warned of once."""
+        for array in self._arrays:
+            _let_go(array)
         return [self._input(k, tensor, start, stop) for k, tensor in enumerate(self._inputs)]
 
     def _input(self, k: int, tensor: TensorInfo, start: int, stop: int) -> Array:
@@ -198,6 +201,15 @@ def arrays_of_inputs(
             hint=f"name them as the inputs or m_inputs_1, ...; there are {listing(arrays)}",
         )
     return list(rest.values())
+
+
+def _let_go(array: Array) -> None:
+    """Takes what was read of a mapped file out of this process's memory: it would grow to the size of the file."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _is_quantized(tensor: TensorInfo) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,17 +58,11 @@ def labelled_files(folder: str | Path, label_list: str | Path | None = None) -> 
 
 
 def _found(folder: Path) -> tuple[list[str], Labels | None]:
-    """All images or sounds below a folder, in the order of their names."""
+    """All images or sounds below a folder, in the order of their names; what begins with a dot is hidden."""
     try:
-        names = sorted(
-            path.relative_to(folder).as_posix()
-            for path in folder.rglob("*")
-            if _suffix(path.name) in (*IMAGES, *SOUNDS)
-            and not path.name.startswith(".")
-            and (path.is_file() or (path.is_symlink() and not path.exists()))  # a link to nothing is a missing sample
-        )
+        names = sorted(_below(folder))
     except OSError as error:
-        raise InvalidParamError(f"{folder}: cannot be read: {error.strerror or error}") from error
+        raise InvalidParamError(f"{error.filename or folder}: cannot be read: {error.strerror or error}") from error
     if not names:
         raise InvalidParamError(
             f"{folder}: no images and no WAV files", hint=f"files end in {', '.join((*IMAGES, *SOUNDS))}"
@@ -84,6 +79,23 @@ def _found(folder: Path) -> tuple[list[str], Labels | None]:
     for name in names:
         column.add(name.partition("/")[0], f"{folder}: {name}")
     return names, column.result()
+
+
+def _below(folder: Path) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            path = Path(place, name)
+            # A link to nothing is a missing sample, which is told when it is read.
+            if (
+                not name.startswith(".")
+                and _suffix(name) in (*IMAGES, *SOUNDS)
+                and (path.is_file() or path.is_symlink())
+            ):
+                yield path.relative_to(folder).as_posix()
 
 
 def _listed(folder: Path, path: Path) -> tuple[list[str], Labels]:

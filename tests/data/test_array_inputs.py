@@ -411,7 +411,8 @@ def test_an_archive_that_is_packed_too_well_is_a_bomb(tmp_path: Path, monkeypatc
 def test_arrays_that_are_a_bomb_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(array_file, "BOMB_BYTES", 1 << 20)
     path = tmp_path / "bomb.npz"
-    np.savez_compressed(path, **{f"a{k}": np.zeros(1 << 17, np.float32) for k in range(4)})
+    zeros = np.zeros(1 << 17, np.float32)
+    np.savez_compressed(path, a=zeros, b=zeros, c=zeros, d=zeros)
     with pytest.raises(InvalidParamError, match=r"bomb.npz: inflates [\d,]+ bytes to 1,572,864"):
         load_arrays(path)
 
@@ -442,6 +443,21 @@ def test_memory_does_not_grow_with_an_archive(tmp_path: Path, save: Any, peak_me
         peaks.append(peak_memory(lambda n=samples: read(n)))
         np.testing.assert_array_equal(read(samples).chunk(samples - 9, samples)[0], values[-9:])
     assert peaks[1] < array_file.LOADED_BYTES
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux tells what of a file is in memory")
+def test_a_mapped_file_does_not_stay_in_memory(npy: Any) -> None:
+    """Pages of a file that was mapped count as memory of the process as long as nobody lets go of them."""
+
+    def resident() -> int:
+        lines = Path("/proc/self/smaps_rollup").read_text("ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Rss:")) << 10
+
+    source = FileInputs(npy(np.ones((4000, 4096), np.float32)), [tensor("x", 4096)])
+    before = resident()
+    for start in range(0, 4000, 40):
+        assert source.chunk(start, start + 40)[0].sum() == 40 * 4096
+    assert resident() < before + (16 << 20)  # of 65 MB
 
 
 def test_a_large_array_in_fortran_order_and_a_damaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,8 @@ def test_subfolders_are_labels(image: Write, tmp_path: Path, tensor: Any) -> Non
         image(name, COLOURS)
     (tmp_path / "cat" / "notes.txt").write_text("no image")
     (tmp_path / "cat" / ".hidden.png").write_bytes(b"")
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "copy.png").write_bytes(b"")
     source = opened(tmp_path, tensor("x", 4, 6, 3), *UNIT)
     assert source.samples == 4
     assert names(source.labels) == ["cat", "cat", "dog", "dog"]
