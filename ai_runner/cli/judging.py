@@ -49,7 +49,7 @@ def check_outputs(args: argparse.Namespace) -> None:
 
 
 def write_outputs(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
-    """Writes a judged report wherever it was asked for."""
+    """Writes a judged report wherever it was asked for; one of a runtime that failed does not become a baseline."""
     from ai_runner.report.html.page import write_html
     from ai_runner.report.json import write_report
     from ai_runner.report.junit import write_junit
@@ -62,8 +62,15 @@ def write_outputs(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
         ("markdown", write_markdown),
         ("save_baseline", write_report),
     ):
-        if getattr(args, option, None):
+        if getattr(args, option, None) and not (option == "save_baseline" and report["error"]):
             write(report, getattr(args, option))
+
+
+def foreseen(error: Exception) -> AiRunnerError:
+    """An error as reports have it: one that nobody foresaw is AiRunner's own."""
+    if isinstance(error, AiRunnerError):
+        return error
+    return AiRunnerError(f"internal error: {type(error).__name__}: {error}", hint="--debug shows the traceback")
 
 
 def exit_code(report: Mapping[str, Any]) -> int:

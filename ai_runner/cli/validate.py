@@ -14,6 +14,7 @@ from ai_runner.cli.judging import (
     add_baseline_argument,
     add_output_arguments,
     check_outputs,
+    foreseen,
     policy_argument,
     worse_than,
     write_outputs,
@@ -100,9 +101,10 @@ def run(args: argparse.Namespace) -> int:
     with _bundle(args.bundle) as bundle:
         try:
             validation = _validate(args, policy, bundle)
-        except AiRunnerError as error:
-            report = plain_report(failed_validation(args.model, args.desc, error))
-            write_outputs(args, with_judgement(report, judge(report, policy)))
+        except Exception as error:
+            if isinstance(error, AiRunnerError) or not isinstance(error, OSError):  # a full disk takes no report either
+                report = plain_report(failed_validation(args.model, args.desc, foreseen(error)))
+                write_outputs(args, with_judgement(report, judge(report, policy)))
             raise
         report = plain_report(validation)
         judgement = judge(report, policy, baseline)

@@ -73,8 +73,9 @@ def _target(old: Report, new: Report, before: Report, now: Report) -> Iterator[C
     yield from _number(who, "accuracy", before.get("accuracy"), now.get("accuracy"), refused)
     refused = refusal(facts, COMPARABILITY["latency"])
     yield from _number(who, "ms a sample", before["c_duration_ms"], now["c_duration_ms"], refused)
-    yield from _outputs(who, before, now, refusal(facts, ("model", "data", "reference")))
-    yield from _layers(who, before, now)
+    refused = refusal(facts, ("model", "data", "reference"))
+    yield from _outputs(who, before, now, refused)
+    yield from _layers(who, before, now, refused)
 
 
 def _outputs(who: str, before: Report, now: Report, refused: str) -> Iterator[Change]:
@@ -84,9 +85,18 @@ def _outputs(who: str, before: Report, now: Report, refused: str) -> Iterator[Ch
         if output["name"] not in mine:
             yield Change(who, name, "was there", "is gone", worse=True)
             continue
+        other = mine[output["name"]]
+        first, second = _wrong(output), _wrong(other)
+        yield from _changed(who, name, first, second, not first)
         for metric in _METRICS:
-            other = mine[output["name"]]
             yield from _number(who, f"{name} {metric}", _metric(output, metric), _metric(other, metric), refused)
+
+
+def _wrong(output: Report) -> str:
+    """What speaks against an output; '' for nothing."""
+    if output["introduced"] is not None:
+        return str(output["introduced"]["reason"])
+    return "" if output["within_tolerance"] in (True, None) else output.get("reason") or "beyond its tolerance"
 
 
 def _metric(tensor: Report, name: str) -> float | None:
@@ -94,7 +104,7 @@ def _metric(tensor: Report, name: str) -> float | None:
     return found
 
 
-def _layers(who: str, before: Report, now: Report) -> Iterator[Change]:
+def _layers(who: str, before: Report, now: Report, refused: str) -> Iterator[Change]:
     mine = {(layer["index"], layer["name"]): layer for layer in now["layers"]}
     for layer in before["layers"]:
         name = f"layer {layer['index']} {layer['name']}"
@@ -107,7 +117,7 @@ def _layers(who: str, before: Report, now: Report) -> Iterator[Change]:
         if first is None or second is None:
             continue
         yield from _changed(who, name, first["reason"], second["reason"], not first["reason"])
-        yield from _number(who, f"{name} introduced", first["largest"], second["largest"], "")
+        yield from _number(who, f"{name} introduced", first["largest"], second["largest"], refused)
 
 
 def _divergence(target: Report) -> str:

@@ -62,7 +62,8 @@ def _device(target: Report) -> Report:
 
 
 def _model(report: Report, target: Report) -> str:
-    return digest(report["reference"]["info"]) or digest(target["info"])
+    believed, deployed = digest(report["reference"]["info"]), digest(target["info"])
+    return f"{believed}, deployed {deployed}" if believed and deployed not in ("", believed) else believed or deployed
 
 
 def _data(report: Report, target: Report) -> str:

@@ -145,6 +145,27 @@ def test_baselines(ai_runner: Any, tmp_path: Path, policy: Any) -> None:
     assert (ended.code, "mode is per layer, was outputs only" in ended.out) == (4, True)
 
 
+def test_a_runtime_that_failed_leaves_the_baseline_as_it_was(ai_runner: Any, tmp_path: Path) -> None:
+    baseline = tmp_path / "baseline.json"
+    assert ai_runner(*SAME, "--save-baseline", baseline).code == 0
+    before = baseline.read_bytes()
+    for reference, target in (("fake:busy", "fake:same"), ("fake:r", "fake:busy"), ("fake:r", "fake:c?dies=1")):
+        ended = ai_runner("validate", "-m", reference, "-d", target, "--save-baseline", baseline)
+        assert (ended.code, baseline.read_bytes() == before) == (3, True)
+
+
+def test_what_nobody_foresaw_is_reported_all_the_same(ai_runner: Any, tmp_path: Path) -> None:
+    """A report of an earlier run must not stand for this one."""
+    found, xml = tmp_path / "r.json", tmp_path / "j.xml"
+    ai_runner(*SAME, "--json", found)
+    ended = ai_runner("validate", "-m", "fake:bug", "-d", "fake:same", "--json", found, "--junit", xml)
+    assert (ended.code, len(ended.err.splitlines())) == (5, 1)
+    assert read(found)["error"]["message"] == "internal error: ZeroDivisionError: division by zero"
+    assert read(found)["policy"]["exit_code"] == 5
+    assert "division by zero" in xml.read_text()
+    assert ai_runner("judge", found).code == 5
+
+
 def test_diff(ai_runner: Any, tmp_path: Path, policy: Any) -> None:
     good, bad, bundle = tmp_path / "good.json", tmp_path / "bad.json", tmp_path / "bundle.zip"
     ai_runner(*SAME, "--per-layer", "--json", good)
@@ -204,7 +225,7 @@ def test_junit_and_markdown(ai_runner: Any, tmp_path: Path, policy: Any) -> None
     assert ai_runner(*OFF, "--policy", gate, "--junit", xml, "--markdown", text).code == 1
     root = ET.parse(xml).getroot()
     assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("6", "1", "2")
-    assert text.read_text("utf-8").startswith("### ❌ fail: 1 of 2 targets compute what the model computes\n")
+    assert text.read_text("utf-8").startswith("### ❌ fail: 1 of 2 targets ")
     again = (tmp_path / "j2.xml", tmp_path / "m2.md")
     ai_runner(*OFF, "--bundle", tmp_path / "b")
     ai_runner("judge", tmp_path / "b", "--policy", gate, "--junit", again[0], "--markdown", again[1])

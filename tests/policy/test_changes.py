@@ -72,3 +72,32 @@ def test_numbers_decide_nothing_and_are_refused_where_they_cannot_be_compared(re
     assert found(old, slower, "ms a sample").refused == "clock is 240/240 MHz, was 480/240 MHz"
     other = reports.report(reports.target(accuracy=0.8, c_duration_ms=1.0), data="4 other samples")
     assert found(old, other, "accuracy").refused == "data is 4 other samples, was 4 samples of x.npz"
+
+
+def test_an_output_that_diverges_and_did_not(reports: Any) -> None:
+    """Also where another one did already, so that the verdict stays what it was."""
+
+    def with_outputs(*reasons: str) -> Any:
+        outputs = [
+            reports.output(f"y{k}", introduced=reports.introduced(reason=reason)) for k, reason in enumerate(reasons)
+        ]
+        return reports.report(reports.target(verdict="fail", outputs=outputs))
+
+    one, two = with_outputs("far out", ""), with_outputs("far out", "far out")
+    assert found(one, two, "output 'y1'").worse
+    assert not any(change.worse for change in changes(two, one))
+    held = reports.report(reports.target(outputs=[reports.output(introduced=None)]))
+    beyond = reports.output(introduced=None, within_tolerance=False, reason="7 values beyond 1 LSB")
+    assert found(held, reports.report(reports.target(outputs=[beyond])), "output 'softmax'").worse
+
+
+def test_another_deployed_model_of_the_same_reference(reports: Any) -> None:
+    def deployed(model_hash: str, ms: float) -> Any:
+        layer = reports.layer(2, "conv", introduced=reports.introduced(largest=ms))
+        return reports.report(reports.target(c_duration_ms=ms, info=reports.info(model_hash), layers=[layer]))
+
+    old, new = deployed("0xabcdef01", 1.0), deployed("0x12345678", 2.0)
+    clause = "model is abcdef01, deployed 12345678, was abcdef01"
+    for what in ("ms a sample", "layer 2 conv introduced"):
+        assert found(old, new, what).refused == clause
+    assert found(deployed("", 1.0), deployed("0xABCDEF01", 2.0), "ms a sample").refused == ""
