@@ -31,8 +31,8 @@ class Rerun:
             was recorded.
         inputs: the recorded tensors that were read, in the order of the inputs of `model`.
         model: a .tflite file that computes just this, the outputs of the node in order.
-        rounded_once: what real arithmetic gives, rounded to the nearest integer at the end: one array an output, None
-            where that is not known. Computed when it is called.
+        rounded_once: what real arithmetic gives, rounded to the nearest integer after every operator: one array an
+            output, None where that is not known. Computed when it is called.
     """
 
     outputs: Mapping[str, tuple[Array, ...]]

@@ -206,15 +206,16 @@ class IntroducedErrors:
 
     def _also_right(self, place: TensorPlace, found: Rerun, inputs: Tensors) -> Sequence[Array]:
         """Results that no kernel set of this machine may have, and that are correct nevertheless."""
-        if self._exact or found.operators != 1:
+        if self._exact:
             return ()
         node, output = place
-        once = found.rounded_once()[output : output + 1]
-        if node not in self._twice_rounded:
-            self._twice_rounded[node] = TwiceRounded.of(found.model)
-        operator = self._twice_rounded[node]
-        twice = () if operator is None or len(found.inputs) != 1 else operator.run(inputs[found.inputs[0]])
-        return [result for result in (*once, *twice) if result is not None]
+        right = [result for result in found.rounded_once()[output : output + 1] if result is not None]
+        if found.operators == 1 and len(found.inputs) == 1:
+            if node not in self._twice_rounded:
+                self._twice_rounded[node] = TwiceRounded.of(found.model)
+            operator = self._twice_rounded[node]
+            right += [] if operator is None else operator.run(inputs[found.inputs[0]])
+        return right
 
 
 class _Chunk:

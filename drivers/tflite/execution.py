@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ai_runner.drivers.tflite.runtime import Runtime
@@ -113,6 +114,31 @@ class Execution:
     def _start_afresh(self) -> None:
         # Resource variables and hash tables belong to the interpreter and cannot be reset.
         self.interpreter = self._allocate()
+
+
+def run_batch(interpreter: Any, inputs: Mapping[int, Array], outputs: Sequence[int]) -> tuple[Array, ...]:
+    """Runs an interpreter sample by sample, by tensor numbers.
+
+    Args:
+        interpreter: allocated, without state.
+        inputs: of at least one sample, ``(batch,) + shape``.
+        outputs: which tensors are wanted.
+
+    Returns:
+        What was wanted, ``(batch,) + shape``; raises ValueError or RuntimeError where the runtime does.
+    """
+    batch = len(next(iter(inputs.values())))
+    results: list[Array] = []
+    for sample in range(batch):
+        for number, values in inputs.items():
+            interpreter.set_tensor(number, values[sample])
+        interpreter.invoke()
+        computed = [interpreter.get_tensor(number) for number in outputs]
+        if not results:
+            results = [np.empty((batch, *value.shape), value.dtype) for value in computed]
+        for result, value in zip(results, computed, strict=True):
+            result[sample] = value
+    return tuple(results)
 
 
 def has_resources(model: TfliteModel) -> bool:

@@ -7,20 +7,23 @@ a validation asks for the same layers chunk after chunk.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ai_runner.drivers.tflite.description import is_numeric, numeric_outputs
-from ai_runner.drivers.tflite.execution import Array
+from ai_runner.drivers.tflite.execution import Array, run_batch
 from ai_runner.drivers.tflite.operator_times import constant_tensors
+from ai_runner.drivers.tflite.real_arithmetic import RealArithmetic
 from ai_runner.drivers.tflite.runtime import KERNELS, Runtime
 from ai_runner.errors import InvalidModelError
 from ai_runner.rerun import MODEL_INPUT, MODEL_OUTPUTS, Rerun, TensorPlace
-from ai_runner.tflite_model import TfliteModel, TfliteTensor
+from ai_runner.tflite_model import TfliteModel
+
+OptionalArray = TypeVar("OptionalArray", Array, Array | None)
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class Rerunner:
         self._constant = constant_tensors(model)
         self._producer = {i: operator.index for operator in model.operators for i in operator.outputs if i >= 0}
         self._cuts: dict[tuple[int, tuple[int, ...]], _Cut | None] = {}
-        self._twins: dict[bytes, Any] = {}
+        self._real_arithmetic = RealArithmetic(model, runtime, threads)
 
     def run(self, node: int, recorded: Mapping[TensorPlace, Array]) -> Rerun | None:
         """See `Driver.rerun`."""
@@ -54,11 +57,11 @@ class Rerunner:
         cut = self._cut(node, places)
         if cut is None:
             return None
-        inputs = [self._shaped(number, recorded[places[number]]) for number in cut.inputs]
+        inputs = {number: self._shaped(number, recorded[places[number]]) for number in cut.inputs}
         outputs = {}
         for kernels, interpreter in cut.interpreters.items():
             try:
-                outputs[kernels] = self._execute(interpreter, cut, inputs)
+                outputs[kernels] = _without_batches_of_one(run_batch(interpreter, inputs, cut.outputs))
             except (ValueError, RuntimeError) as error:
                 _log.debug("%s: node %d on %s kernels: %s", self._model.path, node, kernels, error)
         if not outputs:
@@ -67,32 +70,8 @@ class Rerunner:
         read = tuple(places[number] for number in cut.inputs)
         return Rerun(outputs, len(computing), read, cut.raw, partial(self._rounded_once, cut, inputs))
 
-    def _rounded_once(self, cut: _Cut, inputs: list[Array]) -> tuple[Array | None, ...]:
-        """What the float32 twin of a cut gives, as the integers that the outputs of the cut are."""
-        tensors = self._model.tensors
-        if cut.raw not in self._twins:
-            self._twins[cut.raw] = self._twin(cut.raw)
-        interpreter = self._twins[cut.raw]
-        if interpreter is None:
-            return ()
-        quantizations = [tensors[number].quantization for number in cut.inputs]
-        real = [x if q is None else q.dequantize(x) for x, q in zip(inputs, quantizations, strict=True)]
-        try:
-            results = self._execute(interpreter, cut, real)
-        except (ValueError, RuntimeError) as error:
-            _log.debug("%s: the float32 twin of operators %s: %s", self._model.path, cut.operators, error)
-            return ()
-        return tuple(_as_stored(tensors[number], result) for number, result in zip(cut.outputs, results, strict=True))
-
-    def _twin(self, raw: bytes) -> Any:
-        twin = TfliteModel.parse(raw, self._model.path).real_twin()
-        if twin is None:
-            return None
-        try:
-            return self._runtime.allocate(twin, "builtin", self._threads, False, self._model.path)
-        except InvalidModelError as error:
-            _log.debug("%s: no float32 twin: %s", self._model.path, error)
-            return None
+    def _rounded_once(self, cut: _Cut, inputs: Mapping[int, Array]) -> tuple[Array | None, ...]:
+        return _without_batches_of_one(self._real_arithmetic.run(cut.operators, inputs, cut.outputs))
 
     def _number(self, place: TensorPlace) -> int | None:
         """The number of a tensor in the file; None where there is none."""
@@ -157,29 +136,7 @@ class Rerunner:
                 _log.debug("%s: node %d has no %s kernel: %s", model.path, node, kernels, error)
         return _Cut(raw, operators, inputs, outputs, interpreters)
 
-    def _execute(self, interpreter: Any, cut: _Cut, inputs: list[Array]) -> tuple[Array, ...]:
-        batch = len(inputs[0])
-        rows = list(zip(cut.inputs, inputs, strict=True))
-        results: list[Array] = []
-        for sample in range(batch):
-            for number, values in rows:
-                interpreter.set_tensor(number, values[sample])
-            interpreter.invoke()
-            values_of = [interpreter.get_tensor(number) for number in cut.outputs]
-            if not results:
-                results = [np.empty((batch, *value.shape), value.dtype) for value in values_of]
-            for result, value in zip(results, values_of, strict=True):
-                result[sample] = value
-        return tuple(_without_batch_of_one(result) for result in results)
 
-
-def _without_batch_of_one(result: Array) -> Array:
+def _without_batches_of_one(results: Sequence[OptionalArray]) -> tuple[OptionalArray, ...]:
     """``(batch,) + sample_shape``, as `TensorInfo.sample_shape` has it."""
-    return result.reshape(len(result), *result.shape[2:]) if result.ndim > 1 and result.shape[1] == 1 else result
-
-
-def _as_stored(tensor: TfliteTensor, real: Array) -> Array | None:
-    """Real values as the tensor's integers; None where it has none."""
-    if tensor.quantization is None or tensor.dtype is None:
-        return None
-    return tensor.quantization.quantize(real, tensor.dtype)
+    return tuple(x if x is None or x.ndim < 2 or x.shape[1] != 1 else x.reshape(len(x), *x.shape[2:]) for x in results)

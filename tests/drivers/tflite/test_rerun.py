@@ -10,7 +10,7 @@ import pytest
 
 from ai_runner import AiRunner, Mode, RunResult
 from ai_runner.errors import InvalidParamError, NotConnectedError
-from ai_runner.rerun import MODEL_INPUT, Rerun, TensorPlace
+from ai_runner.rerun import MODEL_INPUT, MODEL_OUTPUTS, Rerun, TensorPlace
 from ai_runner.tflite_model import TfliteModel
 
 pytest.importorskip("ai_edge_litert", reason="no runtime for .tflite models")
@@ -123,10 +123,19 @@ def test_real_arithmetic_rounded_once(runner: AiRunner, inputs: list[np.ndarray]
             assert np.abs(once.astype(int) - result[0]).max() <= 1
 
 
+def test_real_arithmetic_is_rounded_after_every_operator(runner: AiRunner, inputs: list[np.ndarray]) -> None:
+    tensors = recorded(inputs, runner.run(inputs, mode=LAYERS))
+    for node in range(7):
+        (tensors[(node, 0)],) = rerun(runner, node, tensors).rounded_once()
+    whole = rerun(runner, MODEL_OUTPUTS, {(MODEL_INPUT, 0): inputs[0]})
+    assert whole.operators == 7
+    np.testing.assert_array_equal(whole.rounded_once()[0], tensors[(6, 0)], strict=True)
+
+
 def test_what_is_real_already_is_rounded_nowhere(digits_float: Path) -> None:
     with AiRunner.open(f"tflite:{digits_float}?kernels=reference") as floats:
         given = floats.generate_rnd_inputs(batch_size=2)
-        assert rerun(floats, 0, recorded(given, floats.run(given, mode=LAYERS))).rounded_once() == ()
+        assert rerun(floats, 0, recorded(given, floats.run(given, mode=LAYERS))).rounded_once() == (None,)
 
 
 def test_without_its_inputs_a_node_cannot_be_run(runner: AiRunner) -> None:
