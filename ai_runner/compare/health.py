@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ai_runner.compare.tensor_pair import real_values
+from ai_runner.compare.tolerance import is_integer, same_integers
+from ai_runner.compare.unchanged import Unchanged
 from ai_runner.compare.unwritten import Unwritten
+from ai_runner.compare.value_counts import ValueCounts
 from ai_runner.model import TensorInfo
 
 Array = npt.NDArray[Any]
 
-SATURATED_SHARE = 0.05  # of the elements at one end of the range; a ReLU6 or a softmax has more at the lower end
+SATURATED_SHARE = 0.05  # of the elements at one end of the range, more than the reference has there
 USED_SHARE = 0.25  # of the 256 values of an int8 tensor; fewer waste two bits of resolution
 FEWEST_SAMPLES = 4  # below, constants and unused ranges say more about the inputs than about the target
+ROUNDED_STEPS = 2  # of an integer: a reference that moves no further may not move at all in another correct runtime
+ROUNDED_SHARE = 1e-4  # of the reference's range, likewise for real values
+REQUANTISED_SHARE = 0.25  # of it, where only one of the two is quantised
+CHANCE = 0.01  # of the samples equal the one before although they should not: saturated ones do
+CHANCE_OF_FEW = 0.1  # where there are few values, or only one of the two is quantised
+FEW_ELEMENTS = 4
 
 
 @dataclass(frozen=True)
@@ -28,10 +38,12 @@ class TensorHealth:
         samples, count: how many samples and elements were seen.
         nan, inf: elements.
         lowest, highest: smallest and largest finite value as stored; None without any.
-        at_lower, at_upper: elements at the ends of an integer's range; None for real values.
+        at_lower, at_upper: elements at the ends of an integer's range, of real values at the lowest and the highest;
+            None without a finite value.
         constant: every element of every sample is the same.
         dead_channels: channels (last dimension) with one value throughout; 0 when the whole tensor is constant.
-        repeated: samples equal to the one before although the reference's are not, or where it has none the inputs.
+        repeated: samples equal to the one before although the reference's clearly differ, or where it has none the
+            inputs.
         findings: what a reader should know, one clause each.
         kinds: of the findings, a word each: ``non_finite``, ``stale`` (unchanged, or not written at all), ``constant``,
             ``dead_channels``, ``saturation``, ``unused_range``.
@@ -53,73 +65,28 @@ class TensorHealth:
     kinds: tuple[str, ...] = ()
 
 
-@dataclass
-class _Counts:
-    """What is counted of a tensor's values, chunk by chunk; lowest and highest by channel (last dimension)."""
-
-    low: npt.NDArray[np.float64]
-    high: npt.NDArray[np.float64]
-    count: int = 0
-    nan: int = 0
-    inf: int = 0
-    at_lower: int = 0
-    at_upper: int = 0
-
-    @classmethod
-    def none(cls, channels: int) -> _Counts:
-        return cls(np.full(channels, np.inf), np.full(channels, -np.inf))
-
-    @classmethod
-    def of(cls, values: Array, channels: int) -> _Counts:
-        found = cls.none(channels)
-        found.count = values.size
-        rows = values.reshape(-1, channels)
-        if values.dtype.kind == "f":
-            found.nan, found.inf = int(np.isnan(values).sum()), int(np.isinf(values).sum())
-            rows = np.where(np.isfinite(rows), rows, np.nan) if found.nan or found.inf else rows
-        found.low, found.high = (f.reduce(rows, axis=0).astype(np.float64) for f in (np.fmin, np.fmax))
-        if values.dtype.kind in "iu":
-            limits = np.iinfo(values.dtype)
-            found.at_lower = int((values == limits.min).sum()) if found.low.min() == limits.min else 0
-            found.at_upper = int((values == limits.max).sum()) if found.high.max() == limits.max else 0
-        return found
-
-    def add(self, other: _Counts) -> None:
-        self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
-        for name in ("count", "nan", "inf", "at_lower", "at_upper"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-    @property
-    def known(self) -> bool:
-        return bool(self.count) and bool(self.low.min() <= self.high.max())
-
-    @property
-    def constant(self) -> bool:
-        return self.known and bool(self.low.min() == self.high.max())
-
-    @property
-    def dead(self) -> npt.NDArray[np.bool_]:
-        return np.asarray(self.low == self.high, bool)
-
-
 class HealthMonitor:
     """Accumulates the health of one tensor, chunk by chunk, beside that of the reference's.
 
-    What the reference shows as well, such as a softmax that saturates, is no finding.
+    What the reference shows as well, such as a softmax that saturates, is no finding. Both are held against each other
+    as the target stores them, and what a rounding can make of a value is no difference.
 
     Args:
         tensor: as the target declares it.
         name: what findings call it.
+        reference: as the reference declares it; None where it has no such tensor.
     """
 
-    def __init__(self, tensor: TensorInfo, name: str) -> None:
+    def __init__(self, tensor: TensorInfo, name: str, reference: TensorInfo | None = None) -> None:
         self._tensor = tensor
         self._name = name
+        self._expected_as = reference or tensor
+        self._same_storage = stored_alike(self._expected_as, tensor)
         self._channels = tensor.sample_shape[-1] if tensor.sample_shape else 1
-        self._target = _Counts.none(self._channels)
-        self._reference = _Counts.none(self._channels)
-        self._samples = self._repeated = self._unwritten_nan = 0
-        self._last: tuple[Array, Array] | None = None
+        self._target = ValueCounts.none(self._channels)
+        self._reference = ValueCounts.none(self._channels)
+        self._samples = self._unwritten_nan = 0
+        self._unchanged = Unchanged()
         self._unwritten = Unwritten(prod(tensor.sample_shape))
 
     def update(self, values: Array, expected: Array | None, new_inputs: npt.NDArray[np.bool_]) -> None:
@@ -133,26 +100,16 @@ class HealthMonitor:
         if not values.size:
             return
         rows = values.reshape(len(values), -1)
-        of_reference = rows if expected is None else expected.reshape(len(values), -1)
         self._samples += len(rows)
-        self._unwritten_nan += self._unwritten.update(rows)
-        counts = _Counts.of(values, self._channels)
+        counts = ValueCounts.of(values, self._channels)
         self._target.add(counts)
-        same = rows.dtype == of_reference.dtype and np.array_equal(rows, of_reference)
         if expected is not None:
-            self._reference.add(counts if same else _Counts.of(of_reference, self._channels))
-        self._count_repeated(rows, None if expected is None else of_reference, new_inputs, same)
-        self._last = rows[-1:].copy(), of_reference[-1:].copy()
-
-    def _count_repeated(
-        self, rows: Array, expected: Array | None, new_inputs: npt.NDArray[np.bool_], same: bool
-    ) -> None:
-        mine, theirs = (None, None) if self._last is None else self._last
-        if expected is not None:
-            if same:  # only the first sample can have changed otherwise than the reference's
-                rows, expected, new_inputs = rows[:1], expected[:1], new_inputs[:1]
-            new_inputs = new_inputs & ~_as_before(expected, theirs)
-        self._repeated += int((_as_before(rows, mine) & new_inputs).sum())
+            expected = as_stored_by(self._tensor, self._expected_as, expected, values.shape)
+            same = expected.dtype == values.dtype and np.array_equal(expected, values)
+            self._reference.add(counts if same else ValueCounts.of(expected, self._channels))
+            expected = expected.reshape(len(rows), -1)
+        self._unchanged.update(rows, expected, new_inputs, self._slack)
+        self._unwritten_nan += self._unwritten.update(rows, expected, self._slack)
 
     def update_again(self, values: Array) -> None:
         """Adds samples that were run before, ``(batch,) + sample_shape``: only canaries are looked for."""
@@ -161,26 +118,29 @@ class HealthMonitor:
     def result(self) -> TensorHealth:
         """What was found so far."""
         counts, findings = self._target, self._findings()
-        known, integers = counts.known, self._tensor.dtype.kind in "iu"
         return TensorHealth(
             name=self._name,
             samples=self._samples,
             count=counts.count,
             nan=counts.nan,
             inf=counts.inf,
-            lowest=float(counts.low.min()) if known else None,
-            highest=float(counts.high.max()) if known else None,
-            at_lower=counts.at_lower if integers else None,
-            at_upper=counts.at_upper if integers else None,
+            lowest=counts.lowest if counts.known else None,
+            highest=counts.highest if counts.known else None,
+            at_lower=counts.at_lower if counts.known else None,
+            at_upper=counts.at_upper if counts.known else None,
             constant=counts.constant,
-            dead_channels=self._dead(counts),
-            repeated=self._repeated,
+            dead_channels=0 if counts.constant or self._channels == 1 else int(counts.dead().sum()),
+            repeated=self._unchanged.count,
             findings=tuple(findings.values()),
             kinds=tuple(findings),
         )
 
-    def _dead(self, counts: _Counts) -> int:
-        return 0 if counts.constant or self._channels == 1 else int(counts.dead.sum())
+    @property
+    def _slack(self) -> float:
+        """By how much two correct runtimes may differ, as the target stores it."""
+        share = ROUNDED_SHARE if self._same_storage else REQUANTISED_SHARE
+        steps = ROUNDED_STEPS if self._tensor.dtype.kind in "iu" else 0
+        return max(steps, share * self._reference.span)
 
     def _findings(self) -> dict[str, str]:
         """What is odd, by its kind."""
@@ -188,36 +148,88 @@ class HealthMonitor:
         nan = counts.nan - self._unwritten_nan
         if (nan, counts.inf) != (expected.nan, expected.inf):
             found["non_finite"] = f"{nan} NaN and {counts.inf} Inf in {counts.count} elements"
-        if unwritten := self._unwritten.finding:
-            found["stale"] = unwritten
-        elif self._repeated:
-            found["stale"] = f"in {self._repeated} of {self._samples} samples it did not change though it should have"
-        if not counts.known or self._samples < FEWEST_SAMPLES:
+        if stale := self._stale():
+            found["stale"] = stale
+        if not counts.known or self._samples < FEWEST_SAMPLES or self._unwritten.never:
             return found
         if counts.constant:
-            return found if expected.constant else {**found, "constant": f"every element is {counts.low[0]:g}"}
-        dead = int((counts.dead & ~expected.dead).sum()) if self._channels > 1 else 0
-        if dead:
-            found["dead_channels"] = f"{dead} of {self._channels} channels never change"
-        if self._tensor.quantization is None or self._tensor.dtype.kind not in "iu":
+            if not expected.known or expected.span > self._slack:
+                found["constant"] = f"every element is {counts.lowest:g}"
             return found
-        saturated = counts.at_upper / counts.count
-        if saturated > SATURATED_SHARE and saturated * expected.count > 2 * expected.at_upper:
-            found["saturation"] = f"{saturated:.1%} of its elements are at the upper end of the range"
-        used = float(counts.high.max() - counts.low.min()) + 1
-        if self._tensor.dtype.itemsize == 1 and used < USED_SHARE * 256:
-            span = f"{counts.low.min():g}..{counts.high.max():g}"
-            found["unused_range"] = f"uses {span}, {used / 256:.0%} of its range"
+        dead = counts.dead() & (expected.alive(self._slack) if expected.known else True)
+        if self._channels > 1 and dead.any():
+            found["dead_channels"] = f"{int(dead.sum())} of {self._channels} channels never change"
+        if ends := self._saturation():
+            found["saturation"] = ends
+        if unused := self._unused_range():
+            found["unused_range"] = unused
         return found
 
+    def _stale(self) -> str:
+        repeated = self._unchanged.count
+        few = prod(self._tensor.sample_shape) < FEW_ELEMENTS or not self._same_storage
+        most = CHANCE_OF_FEW if few else CHANCE
+        clauses = [self._unwritten.finding] if self._unwritten.finding else []
+        if repeated > most * self._samples and not self._unwritten.never:
+            clauses.append(f"in {repeated} of {self._samples} samples it did not change though it should have")
+        return ", ".join(clauses)
 
-def _as_before(rows: Array, last: Array | None) -> npt.NDArray[np.bool_]:
-    """Which rows equal the one before them; `last` comes before the first."""
-    before = np.concatenate([rows[:1] if last is None else last, rows[:-1]])
-    same = np.asarray((rows == before).all(axis=1), bool)
-    if last is None:
-        same[0] = False
-    return same
+    def _saturation(self) -> str:
+        """Which end of the range has far more elements than that of the reference."""
+        counts, expected, integers = self._target, self._reference, self._tensor.dtype.kind in "iu"
+        if (integers and self._tensor.quantization is None) or not (integers or expected.known):
+            return ""
+        clauses = []
+        for word, value, mine, theirs in (
+            ("upper", counts.highest, counts.at_upper, expected.at_upper),
+            ("lower", counts.lowest, counts.at_lower, expected.at_lower),
+        ):
+            share, right = mine / counts.count, theirs / max(expected.count, 1)
+            if not expected.known and word == "lower":
+                continue  # a ReLU or a softmax has many there
+            if share > max(2 * right, right + SATURATED_SHARE):
+                where = f"at the {word} end of the range" if integers else f"at its {word} end {value:.6g}"
+                clauses.append(f"{share:.1%} of its elements are {where}{self._beside(f'{right:.1%}')}")
+        return ", ".join(clauses)
+
+    def _unused_range(self) -> str:
+        counts = self._target
+        one_byte = self._tensor.dtype.kind in "iu" and self._tensor.dtype.itemsize == 1
+        if not one_byte or self._tensor.quantization is None or counts.span + 1 >= USED_SHARE * 256:
+            return ""
+        mine, right = (f"{(seen.span + 1) / 256:.0%}" for seen in (counts, self._reference))
+        return f"uses {counts.lowest:g}..{counts.highest:g}, {mine} of its range{self._beside(right)}"
+
+    def _beside(self, value: str) -> str:
+        return f", the reference {value}" if self._reference.known else ""
+
+
+def stored_alike(one: TensorInfo, other: TensorInfo) -> bool:
+    """Whether both are integers of one meaning, or both real."""
+    return same_integers(one, other) or not (is_integer(one) or is_integer(other))
+
+
+def as_stored_by(tensor: TensorInfo, reference: TensorInfo, values: Array, shape: tuple[int, ...]) -> Array:
+    """What a reference holds, as a target stores it.
+
+    Args:
+        tensor, reference: as target and reference declare it.
+        values: of the reference, as stored.
+        shape: of the target's array, with as many values.
+
+    Returns:
+        Integers of the target's type where it has a quantization, real values elsewhere; integers of the same meaning
+        and real values as they are.
+    """
+    if stored_alike(reference, tensor):
+        return values.reshape(shape)
+    real = real_values(reference, values).reshape(shape)
+    if not is_integer(tensor) or tensor.quantization is None:
+        return real
+    quantization = tensor.quantization
+    if quantization.per_channel:
+        quantization = replace(quantization, axis=quantization.axis + len(shape) - len(tensor.shape))
+    return quantization.quantize(real, tensor.dtype)
 
 
 def changed(inputs: list[Array], before: list[Array] | None) -> npt.NDArray[np.bool_]:

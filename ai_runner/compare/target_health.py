@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.canary import holds_canary
-from ai_runner.compare.health import HealthMonitor, TensorHealth, changed
+from ai_runner.compare.arrangement import arranged
+from ai_runner.compare.health import HealthMonitor, TensorHealth, as_stored_by, changed
 from ai_runner.compare.layer_pair import LayerPair, layer_index
 from ai_runner.model import ModelInfo
 from ai_runner.profile import RunResult
@@ -40,31 +41,35 @@ class HealthReport:
 
 
 class TargetHealth:
-    """Accumulates the health of one target."""
+    """Accumulates the health of one target.
 
-    def __init__(self, info: ModelInfo) -> None:
-        self._outputs = [HealthMonitor(tensor, tensor.name) for tensor in info.outputs]
+    Args:
+        info: what the target says about itself.
+        reference: what the reference does.
+        outputs: pairs of positions of outputs, reference and target.
+    """
+
+    def __init__(self, info: ModelInfo, reference: ModelInfo, outputs: Sequence[tuple[int, int]]) -> None:
+        self._pairs = {theirs: mine for mine, theirs in outputs}
+        counterparts = {theirs: reference.outputs[mine] for mine, theirs in outputs}
+        self._outputs = [
+            HealthMonitor(tensor, tensor.name, counterparts.get(k)) for k, tensor in enumerate(info.outputs)
+        ]
+        self._tensors = [(tensor, counterparts.get(k, tensor)) for k, tensor in enumerate(info.outputs)]
         self._echoes = [0] * len(info.outputs)
+        self._due_echoes = [0] * len(info.outputs)
         self._layers: dict[TensorPlace, tuple[str, HealthMonitor]] = {}
         self._last_inputs: list[Array] | None = None
         self._first: tuple[list[Array], list[Array]] | None = None
         self._samples = 0
         self._repeatable: bool | None = None
 
-    def update(
-        self,
-        inputs: Arrays,
-        reference: RunResult,
-        target: RunResult,
-        outputs: Sequence[tuple[int, int]],
-        pairs: Sequence[LayerPair],
-    ) -> None:
+    def update(self, inputs: Arrays, reference: RunResult, target: RunResult, pairs: Sequence[LayerPair]) -> None:
         """Adds a chunk.
 
         Args:
             inputs: what the target was given.
             reference, target: what the two made of it.
-            outputs: pairs of positions of outputs, reference and target.
             pairs: the layers of which both show data.
         """
         inputs = list(inputs)
@@ -75,17 +80,26 @@ class TargetHealth:
         self._samples += len(new_inputs)
         if self._first is None:
             self._first = [array[:1].copy() for array in inputs], [array[:1].copy() for array in target.outputs]
-        expected = {theirs: reference.outputs[mine] for mine, theirs in outputs}
+        expected = {theirs: reference.outputs[mine] for theirs, mine in self._pairs.items()}
         for place, (monitor, output) in enumerate(zip(self._outputs, target.outputs, strict=False)):
             monitor.update(output, expected.get(place), new_inputs)
-            self._echoes[place] += max((_equal_samples(output, array) for array in inputs), default=0)
+            self._count_echoes(place, output, expected.get(place), inputs)
         for pair in pairs:
             key = pair.reference.position, pair.reference.output
             if key not in self._layers:
                 name = f"layer {layer_index(pair.reference)} {pair.reference.node.name}"
-                self._layers[key] = name, HealthMonitor(pair.target.tensor, name)
+                tensor = arranged(pair.target.tensor, pair.arrangement)
+                self._layers[key] = name, HealthMonitor(tensor, name, pair.reference.tensor)
             written, right = pair.target_data(target.nodes), pair.reference.data(reference.nodes)
             self._layers[key][1].update(written, right, new_inputs)
+
+    def _count_echoes(self, place: int, output: Array, expected: Array | None, inputs: Arrays) -> None:
+        """Samples of an output that are an input, and those that should be."""
+        echoed = max((_equal_samples(output, array) for array in inputs), default=0)
+        self._echoes[place] += echoed
+        if echoed and expected is not None:
+            right = as_stored_by(*self._tensors[place], expected, output.shape)
+            self._due_echoes[place] += max(_equal_samples(right, array) for array in inputs)
 
     def repeat(self, run: Callable[[list[Array]], RunResult]) -> None:
         """Runs the first sample again, at the end of everything."""
@@ -108,8 +122,8 @@ class TargetHealth:
         ]
         found += [
             ("echo", f"output '{output.name}': it is the input itself, in every sample")
-            for output, echoes in zip(outputs, self._echoes, strict=True)
-            if echoes == self._samples > 0 and not output.constant
+            for output, echoes, due in zip(outputs, self._echoes, self._due_echoes, strict=True)
+            if echoes == self._samples > due and not output.constant
         ]
         found += [
             (kind, f"{layer.name}: {finding}")
@@ -118,6 +132,7 @@ class TargetHealth:
         ]
         if self._repeatable is False:
             found.insert(0, ("not_repeatable", "the same input gave other outputs when it was run again"))
+        found.sort(key=lambda finding: finding[0] == "unused_range")  # more of a remark: goes last
         findings, kinds = tuple(text for _, text in found), tuple(kind for kind, _ in found)
         return HealthReport(outputs, layers, self._repeatable, findings, kinds)
 

@@ -23,8 +23,14 @@ FLOAT = TensorInfo("y", (1, 4, 4), np.dtype(np.float32))
 RANDOM = np.random.default_rng(4).integers(-128, 128, (20, 4, 4)).astype(np.int8)
 
 
-def seen(values: Array, expected: Array | None = None, tensor: TensorInfo = INT8, step: int = 7) -> TensorHealth:
-    monitor = HealthMonitor(tensor, "y")
+def seen(
+    values: Array,
+    expected: Array | None = None,
+    tensor: TensorInfo = INT8,
+    step: int = 7,
+    reference: TensorInfo | None = None,
+) -> TensorHealth:
+    monitor = HealthMonitor(tensor, "y", reference)
     for start in range(0, len(values), step):
         rows = slice(start, start + step)
         part = None if expected is None else expected[rows]
@@ -62,8 +68,61 @@ def test_saturation() -> None:
     assert seen(saturated, saturated).findings == ()
 
 
+def test_saturation_is_beside_that_of_the_reference() -> None:
+    saturated = np.where(RANDOM > 100, np.int8(127), RANDOM)
+    share = f"{(RANDOM > 100).mean():.1%}"
+    right = f"{(RANDOM == 127).mean():.1%}"
+    text = f"{share} of its elements are at the upper end of the range, the reference {right}"
+    assert seen(saturated, RANDOM).findings == (text,)
+    low = seen(np.where(RANDOM < -100, np.int8(-128), RANDOM), RANDOM)
+    assert low.kinds == ("saturation",)
+    assert "at the lower end of the range" in low.findings[0]
+
+
+def test_zeros_of_a_relu_are_no_saturation() -> None:
+    relu = np.maximum(RANDOM, 3)
+    assert seen(relu, relu).findings == ()
+    assert seen(np.maximum(RANDOM, -128)).findings == ()
+    real = np.maximum(RANDOM, 0).astype(np.float32)
+    assert seen(real, real, FLOAT).findings == ()
+
+
+def test_real_values_that_are_clipped() -> None:
+    real = np.random.default_rng(5).normal(size=(20, 4, 4)).astype(np.float32)
+    clipped = np.minimum(real, np.float32(0.5))
+    found = seen(clipped, real, FLOAT)
+    assert found.at_upper == (real >= 0.5).sum()
+    assert found.at_lower == 1
+    assert found.kinds == ("saturation",)
+    assert "are at its upper end 0.5, the reference" in found.findings[0]
+    assert seen(clipped, clipped, FLOAT).findings == ()
+
+
+def test_what_a_rounding_makes_of_a_value_is_no_finding() -> None:
+    """Another correct kernel is a step off here and there: saturated scores repeat, a channel does not move."""
+    scores = np.zeros((40, 1, 4), np.int8)
+    reference = scores + np.tile(np.array([0, 1], np.int8), 20)[:, None, None]
+    assert seen(scores, reference, step=40).findings == ()
+
+
+def test_a_reference_that_is_not_quantised() -> None:
+    """A saturated softmax: the reference is at 0.99 or so, the integers at their upper end throughout."""
+    softmax = TensorInfo("y", (1, 4), np.dtype(np.int8), Quantization((1 / 256,), (-128,)))
+    real = TensorInfo("y", (1, 4), np.dtype(np.float32))
+    random = np.random.default_rng(0)
+    winner = random.integers(0, 4, 60)
+    right = np.full((60, 4), 0.0005, np.float32)
+    right[np.arange(60), winner] = random.uniform(0.9961, 0.9999, 60)
+    stored = softmax.quantization.quantize(right, np.int8) if softmax.quantization is not None else right
+    assert (stored == 127).mean() > 0.2
+    assert seen(stored, right, softmax, reference=real).findings == ()
+    assert seen(np.repeat(stored[:1], 60, axis=0), right, softmax, reference=real).kinds[0] == "stale"
+
+
 def test_unused_range() -> None:
-    assert seen((RANDOM // 8).astype(np.int8), RANDOM).findings == ("uses -16..15, 12% of its range",)
+    assert seen((RANDOM // 8).astype(np.int8), RANDOM).findings == (
+        "uses -16..15, 12% of its range, the reference 100%",
+    )
 
 
 def test_numbers_that_are_none() -> None:
@@ -101,6 +160,12 @@ def test_an_echoed_input(session: Callable[..., Any], array_source: Any) -> None
     (found,) = validate(session(lambda x: [x[0] * 2]), [session(lambda x: [x[0]])], source).targets
     assert found.health.findings == ("output 'y': it is the input itself, in every sample",)
     assert found.health.repeatable is True
+
+
+def test_an_input_that_is_the_right_answer(session: Callable[..., Any], array_source: Any) -> None:
+    source = array_source(np.random.default_rng(6).normal(size=(20, 6)).astype(np.float32))
+    (found,) = validate(session(lambda x: [x[0].copy()]), [session(lambda x: [x[0].copy()])], source).targets
+    assert found.health.findings == ()
 
 
 def test_a_target_that_answers_differently(session: Callable[..., Any], array_source: Any) -> None:

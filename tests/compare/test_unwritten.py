@@ -17,7 +17,8 @@ from ai_runner.compare.validation import validate
 from ai_runner.model import TensorInfo
 
 Array = npt.NDArray[Any]
-LEFT = "not written: what the memory held before the run is still there"
+STILL = "what the memory held before is still there"
+LEFT = f"not written: {STILL}"
 
 
 def canary(dtype: str, rows: int, turn: int, elements: int = 6) -> Array:
@@ -54,6 +55,25 @@ def test_some_elements_are_not_written(dtype: str) -> None:
 
 def test_a_constant_of_that_value_is_written() -> None:
     assert finding(canary("int8", 16, 0), canary("int8", 1, 0)) == ""
+
+
+def test_real_values_that_are_written_in_some_runs() -> None:
+    values = np.ones((10, 6), np.float32)
+    values[3:5] = canary("float32", 2, 0)
+    assert finding(values) == f"it was not written in at least 2 of 10 runs: {STILL}"
+
+
+def test_integers_that_are_written_in_some_runs() -> None:
+    right = np.arange(60).reshape(10, 6).astype(np.int8)
+    values = right.copy()
+    values[3:5] = canary("int8", 2, 0)
+    found = Unwritten(6)
+    found.update(values, right)
+    assert found.finding == f"it was not written in at least 2 of 10 runs: {STILL}"
+    assert not found.never
+    expected = Unwritten(6)
+    expected.update(values, values)
+    assert expected.finding == ""
 
 
 def test_nan_of_other_origin_is_written() -> None:
