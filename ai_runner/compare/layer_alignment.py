@@ -120,15 +120,13 @@ def _tells_layout(pair: LayerPair) -> bool:
 
 def _arranged(pairs: list[LayerPair], contents: Contents) -> list[LayerPair]:
     """The pairs with what brings their targets into the order of the reference: as contents show, else as shapes do."""
-    ways = [
-        contents.likeness(pair.reference, pair.target).arrangement
-        or declared_arrangement(pair.reference.tensor, pair.target.tensor)
-        for pair in pairs
-    ]
-    known = dict.fromkeys(way for way in ways if way is not None)
     return [
-        replace(pair, arrangement=way or contents.flattened(pair.reference, pair.target, known).arrangement)
-        for pair, way in zip(pairs, ways, strict=True)
+        replace(
+            pair,
+            arrangement=contents.likeness(pair.reference, pair.target).arrangement
+            or declared_arrangement(pair.reference.tensor, pair.target.tensor),
+        )
+        for pair in pairs
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from math import prod, sqrt
 from typing import Any
 
@@ -14,6 +14,7 @@ from ai_runner.compare.arrangement import Arrangement, arrangements, shape_witho
 from ai_runner.compare.layer_pair import NodeTensor
 from ai_runner.compare.metrics import dot
 from ai_runner.compare.tensor_pair import real_values
+from ai_runner.model import TensorInfo
 from ai_runner.profile import NodeProfile
 
 Array = npt.NDArray[Any]
@@ -50,24 +51,25 @@ def clearly_better(one: float, other: float) -> bool:
     return one >= SAME_CONTENT and (1.0 - one) * _CLEARLY_BETTER <= 1.0 - other
 
 
-@dataclass(frozen=True)
 class Contents:
     """The data of a reference and of a target, each tensor looked at when asked for.
 
-    Attributes:
+    Args:
         reference, target: the nodes of one run over the same samples.
         moving: one side may have channels first where the other has them last.
     """
 
-    reference: Sequence[NodeProfile]
-    target: Sequence[NodeProfile]
-    moving: bool
-    _units: dict[tuple[int, int, Arrangement | None, bool], Unit | float | None] = field(default_factory=dict)
-    _found: dict[tuple[int, int, int, int], Likeness] = field(default_factory=dict)
+    def __init__(self, reference: Sequence[NodeProfile], target: Sequence[NodeProfile], moving: bool) -> None:
+        self._reference, self._target = reference, target
+        self._moving = moving
+        shapes = {shape_without_ones(tensor) for profile in target for tensor in profile.info.outputs}
+        self._images = sorted(shape for shape in shapes if len(shape) > 1)
+        self._units: dict[tuple[int, int, Arrangement | None, bool], Unit | float | None] = {}
+        self._found: dict[tuple[int, int, int, int], Likeness] = {}
 
     def known(self) -> bool:
         """True when both sides show data."""
-        return all(any(profile.data for profile in side) for side in (self.reference, self.target))
+        return all(any(profile.data for profile in side) for side in (self._reference, self._target))
 
     def likeness(self, mine: NodeTensor, theirs: NodeTensor) -> Likeness:
         """Of a tensor of the reference and one of the target; channels are moved where that is clearly better."""
@@ -75,12 +77,6 @@ class Contents:
         if key not in self._found:
             self._found[key] = self._compare(mine, theirs)
         return self._found[key]
-
-    def flattened(self, mine: NodeTensor, theirs: NodeTensor, ways: Iterable[Arrangement]) -> Likeness:
-        """Of two vectors, each of which may be an image flattened that other tensors have in one of these ways."""
-        sizes = [shape_without_ones(place.tensor) for place in (mine, theirs)]
-        fitting = [way for way in ways if sizes[0] == sizes[1] == (prod(way.view),)]
-        return self._best(self.likeness(mine, theirs), mine, theirs, fitting if self.moving else ())
 
     def _compare(self, mine: NodeTensor, theirs: NodeTensor) -> Likeness:
         if prod(mine.tensor.sample_shape) != prod(theirs.tensor.sample_shape):
@@ -90,25 +86,28 @@ class Contents:
             return Likeness(constant=bool(np.isclose(expected, found, rtol=1e-3, atol=1e-6)))
         if not isinstance(expected, np.ndarray) or not isinstance(found, np.ndarray):
             return Likeness()
-        as_it_is = Likeness(dot(expected, found))
-        return self._best(as_it_is, mine, theirs, arrangements(mine.tensor, theirs.tensor)) if self.moving else as_it_is
-
-    def _best(self, best: Likeness, mine: NodeTensor, theirs: NodeTensor, ways: Iterable[Arrangement]) -> Likeness:
-        expected = self._unit(mine, None, of_reference=True)
-        for way in () if best.correlation > 1.0 - 1e-6 else ways:
+        best = Likeness(dot(expected, found))
+        for way in self._ways(mine.tensor, theirs.tensor) if best.correlation < 1.0 - 1e-6 else ():
             moved = self._unit(theirs, way, of_reference=False)
-            if not isinstance(expected, np.ndarray) or not isinstance(moved, np.ndarray):
-                continue
             # A layer that is wrong is still closer to itself than to itself in another order.
-            if 1.0 - dot(expected, moved) < (1.0 - best.correlation) / 2:
+            if isinstance(moved, np.ndarray) and 1.0 - dot(expected, moved) < (1.0 - best.correlation) / 2:
                 best = Likeness(dot(expected, moved), way)
         return best
+
+    def _ways(self, mine: TensorInfo, theirs: TensorInfo) -> Iterable[Arrangement]:
+        """How channels may have moved; of two vectors, as if they were an image of the target, flattened."""
+        if not self._moving:
+            return ()
+        if max(len(shape_without_ones(tensor)) for tensor in (mine, theirs)) > 1:
+            return arrangements(mine, theirs)
+        images = (replace(theirs, shape=(1, *shape)) for shape in self._images)
+        return (way for image in images for way in arrangements(mine, image))
 
     def _unit(self, place: NodeTensor, way: Arrangement | None, *, of_reference: bool) -> Unit | float | None:
         """The values without their mean, of norm 1; a constant itself; None for no data, too little, NaN or Inf."""
         key = (place.position, place.output, way, of_reference)
         if key not in self._units:
-            side = self.reference if of_reference else self.target
+            side = self._reference if of_reference else self._target
             self._units[key] = _unit(side[place.position].data, place, way)
         return self._units[key]
 
