@@ -35,12 +35,14 @@ class Unchanged:
             slack: by how much `expected` may move while `rows` stays what it is.
         """
         due = rows if expected is None else expected
-        if self._last is not None:
-            rows, due = (np.concatenate(pair) for pair in zip(self._last, (rows, due), strict=True))
-            new_inputs = np.concatenate([[False], new_inputs])
+        mine, theirs = (rows[:0], due[:0]) if self._last is None else self._last
+        repeats = np.zeros(len(rows), bool)
+        repeats[:1] = len(mine) and np.array_equal(mine[0], rows[0])
+        repeats[1:] = equal_rows(rows[1:], rows[:-1])
+        for place in np.flatnonzero(repeats & new_inputs):
+            before = due[place - 1] if place else theirs[0]
+            self.count += expected is None or apart(before, due[place], slack)
         self._last = rows[-1:].copy(), due[-1:].copy()
-        for place in np.flatnonzero(new_inputs[1:] & equal_rows(rows[1:], rows[:-1])):
-            self.count += expected is None or apart(due[place], due[place + 1], slack)
 
 
 def equal_rows(one: Array, other: Array) -> Flags:
