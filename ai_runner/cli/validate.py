@@ -213,7 +213,7 @@ def _write_reproducers(validation: Validation, folder: str) -> None:
     for place, target in enumerate(validation.targets):
         own = Path(folder) / f"target-{place}" if len(validation.targets) > 1 else Path(folder)
         written = write_reproducer(target, own)
-        if written is not None:
+        if target.first_divergence is not None:
             print(reproducer_line(written))
 
 

@@ -23,24 +23,33 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 tensors = np.load("tensors.npz")
-for kernels in ("BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "BUILTIN"):
+for kernels in {kernels}:
     interpreter = Interpreter("operator.tflite", experimental_op_resolver_type=getattr(OpResolverType, kernels))
     interpreter.allocate_tensors()
     for sample, target in enumerate(tensors["target"]):
         for place, tensor in enumerate(interpreter.get_input_details()):
             interpreter.set_tensor(tensor["index"], tensors[f"input_{{place}}"][sample].reshape(tensor["shape"]))
         interpreter.invoke()
-        computed = interpreter.get_tensor(interpreter.get_output_details()[{output}]["index"]).reshape(target.shape)
-        error = np.abs(computed.astype(float) - target.astype(float)).max()
+        output = interpreter.get_output_details()[{output}]
+        computed = interpreter.get_tensor(output["index"]).reshape(target.shape).astype(float)
+{as_target}        error = np.abs(computed - target.astype(float)).max()
         print(f"sample {{sample}}: the target is {{error:g}} from {{kernels}}")
 '''
+
+
+_AS_REAL = """        scale, zero_point = output["quantization"]
+        computed = (computed - zero_point) * scale
+"""
+
+# Of the kernel sets; one that lacks the operator has no results and would refuse to run it.
+_RESOLVERS = {"reference": "BUILTIN_REF", "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "BUILTIN"}
 
 
 def write_reproducer(target: TargetResult, folder: str | Path) -> Path | None:
     """Writes ``operator.tflite``, ``tensors.npz`` and ``reproduce.py`` for the first divergence of a target.
 
     `tensors.npz` has ``input_0``, ... in the order of the model's inputs, ``target`` and one ``kernels_<set>`` a kernel
-    set, all ``(samples,) + sample_shape`` as stored.
+    set, all ``(samples,) + sample_shape`` as stored. A kernel set that lacks the operator is left out.
 
     Returns:
         The folder; None when the target has no divergence that can be run again.
@@ -61,6 +70,8 @@ def write_reproducer(target: TargetResult, folder: str | Path) -> Path | None:
         title=f"{where} of {target.run.descriptor}".translate(_IN_A_STRING),
         reason=found.reason.translate(_IN_A_STRING),
         output=exhibit.output,
+        kernels=tuple(_RESOLVERS[kernels] for kernels in exhibit.trusted if kernels in _RESOLVERS),
+        as_target=_AS_REAL if _only_target_is_real(exhibit) else "",
     )
     files = {"operator.tflite": exhibit.model, "tensors.npz": _npz(exhibit), "reproduce.py": script.encode()}
     for name, content in files.items():
@@ -73,9 +84,16 @@ def write_reproducer(target: TargetResult, folder: str | Path) -> Path | None:
 _IN_A_STRING = {ord(character): None for character in "\\\"'"} | dict.fromkeys((*range(32), 127), " ")
 
 
-def reproducer_line(folder: Path) -> str:
+def reproducer_line(folder: Path | None) -> str:
     """What the user is told."""
+    if folder is None:
+        return "reproducer none: no operator was run again at the divergence"
     return f"reproducer {printable(str(folder))}: cd there and run python reproduce.py"
+
+
+def _only_target_is_real(exhibit: Exhibit) -> bool:
+    stored = next(iter(exhibit.trusted.values()))
+    return exhibit.target.dtype.kind == "f" and stored.dtype.kind in "iu"
 
 
 def _npz(exhibit: Exhibit) -> bytes:

@@ -75,14 +75,14 @@ def _target_lines(target: TargetResult, validation: Validation, width: int) -> l
     lines += ["", *_table(rows, width), ""] if rows else []
     lines += _unpaired_lines(target)
     lines += _some("health", target.health.findings)
-    if validation.per_layer and any(layer.tensor is not None for layer in target.layers):
+    if target.input_fault or (validation.per_layer and any(layer.tensor is not None for layer in target.layers)):
         lines.append(f"divergence {_divergence(target)}")
     if target.run.accuracy is not None and validation.reference.accuracy is not None:
         mine, theirs = target.run.accuracy, validation.reference.accuracy
         lines.append(f"accuracy   {mine:.4f} against labels, the reference has {theirs:.4f} ({mine - theirs:+.4f})")
     lines += task_lines(target, validation.reference)
     lines += _budget_lines(target)
-    lines.append(f"verdict    {_shout(target.verdict)}{_held_to(target)}")
+    lines.append(f"verdict    {_shout(target.verdict)}{_held_to(target, validation.judged_by)}")
     return lines + [f"           {printable(reason)}" for reason in target.reasons]
 
 
@@ -208,10 +208,11 @@ def _divergence(target: TargetResult) -> str:
     return f"begins at {where}{stage}: {printable(found.reason)}"
 
 
-def _held_to(target: TargetResult) -> str:
+def _held_to(target: TargetResult, judged_by: str) -> str:
     floors = [output.introduced for output in target.outputs if output.introduced is not None]
     if floors:
-        return f" (noise floor of {len(floors[0].kernels) or 'all'} kernel sets, {target.run.samples} samples)"
+        what = "equality with one of" if judged_by == "exact" else "noise floor of"
+        return f" ({what} {len(floors[0].kernels) or 'all'} kernel sets, {target.run.samples} samples)"
     tolerances = list(dict.fromkeys(str(output.tensor.tolerance) for output in target.outputs))
     return f" (tolerance {', '.join(tolerances)}, {target.run.samples} samples)" if tolerances else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,26 @@ def test_the_script_runs_and_names_cannot_escape_into_it(target: Any, tmp_path: 
     assert done.stdout.count("from BUILTIN_REF\n") == 2
     with np.load(folder / "tensors.npz", allow_pickle=False) as tensors:
         assert sorted(tensors) == ["input_0", "kernels_reference", "target"]
+
+
+def test_kernels_that_lack_the_operator_are_left_out_and_real_targets_are_held_against_real_values(
+    target: Any, digits_int8: Path, tmp_path: Path
+) -> None:
+    interpreters = pytest.importorskip("ai_edge_litert.interpreter", reason="the script uses LiteRT")
+    scale, zero_point = interpreters.Interpreter(str(digits_int8)).get_output_details()[0]["quantization"]
+    stored = np.zeros((2, 10), np.int8)
+    real = Exhibit(
+        target.exhibit.inputs,
+        np.full((2, 10), (0 - zero_point) * scale + 5.0, np.float32),
+        {"builtin": stored, "xnnpack": stored},
+        target.exhibit.model,
+        0,
+    )
+    folder = write_reproducer(replace(target, exhibit=real), tmp_path / "folder")
+    done = subprocess.run([sys.executable, "reproduce.py"], cwd=folder, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == ["BUILTIN_WITHOUT_DEFAULT_DELEGATES"] * 2 + ["BUILTIN"] * 2
+    assert all(4.5 <= float(line.split()[5]) <= 5.5 for line in lines)
 
 
 def test_nothing_is_written_without_a_divergence(tmp_path: Path) -> None:

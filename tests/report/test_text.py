@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ai_runner.compare.noise_band import IntroducedError
 from ai_runner.report.text import validation_lines
 
 
@@ -40,6 +42,23 @@ def test_the_table_has_a_line_for_every_layer_and_output(validation: Any) -> Non
     rows = [line.split() for line in lines[start + 1 : start + 6]]
     assert [row[0] for row in rows] == ["0", "1", "2", "O.0", "O.1"]
     assert [row[-1] for row in rows] == ["yes", "NO", "0.500", "NO", "NO"]
+
+
+@pytest.mark.parametrize(("judged_by", "said"), [("noise-floor", "noise floor of"), ("exact", "equality with one of")])
+def test_the_verdict_says_what_was_demanded(validation: Any, judged_by: str, said: str) -> None:
+    found = validation("good")
+    (target,) = found.targets
+    floor = IntroducedError(1, ("reference", "builtin"), 4, 0, 0.0, 1.0, 0.0)
+    target = replace(target, outputs=(replace(target.outputs[0], introduced=floor),))
+    shown = text(replace(found, targets=(target,), judged_by=judged_by))
+    assert f"verdict    PASS ({said} 2 kernel sets, 1 samples)" in shown
+
+
+def test_a_spoiled_input_is_told_where_no_layers_are_shown(validation: Any) -> None:
+    found = validation("good")
+    target = replace(found.targets[0], input_fault="it was negated", stage="deployment")
+    assert "divergence begins at the input [deployment]: it was negated" in text(replace(found, targets=(target,)))
+    assert "divergence" not in text(found)
 
 
 def test_a_crash_has_no_table(validation: Any) -> None:
