@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ from ai_runner.driver import AiRunnerCallback
 from ai_runner.drivers.onnx.description import node_infos, tensor_info
 from ai_runner.drivers.onnx.execution import Execution
 from ai_runner.drivers.onnx.model import Array, OnnxModel, writers
-from ai_runner.drivers.onnx.profile import kernel_times
+from ai_runner.drivers.onnx.profile import ProfileFile, kernel_times
 from ai_runner.drivers.onnx.quantization import quantizations
 from ai_runner.drivers.onnx.runtime import Runtime
 from ai_runner.model import NodeInfo, TensorInfo, TensorRole
@@ -120,11 +119,11 @@ class LayerRun:
         self._times: list[list[float] | None] = [[] for _ in layers.nodes]
         self._samples_a_session = max(1, _EVENTS // max(1, len(layers.nodes)))
         self._session: Execution | None = None
+        self._profile: ProfileFile | None = None
         self._runs = 0
         self._different = [0] * len(outputs)
 
     def __enter__(self) -> Self:
-        self._folder = TemporaryDirectory(prefix="ai-runner-onnx-", ignore_cleanup_errors=True)
         return self
 
     def __exit__(
@@ -133,13 +132,15 @@ class LayerRun:
         if self._session is not None:
             self._session.end_profile()
             self._session = None
-        self._folder.cleanup()
+        if self._profile is not None:
+            self._profile.close()
 
     def look(self, index: int, sample: Sequence[Array], plain: Sequence[Array]) -> None:
         """Runs sample `index` again, whose outputs were `plain`."""
         if self._session is None:
-            profile = Path(self._folder.name) / "profile"
-            self._session = self._layers.session(self._outputs, self._tensors, profile)
+            self._profile = ProfileFile()
+            self._session = self._layers.session(self._outputs, self._tensors, self._profile.prefix)
+            self._profile.opened()
             self._session.run(sample)  # the first run of a session allocates memory
             self._runs = 0
         found, _ = self._session.run(sample)
@@ -179,12 +180,12 @@ class LayerRun:
         return (*changed, *(self._data.warnings if self._data is not None else ()))
 
     def _read_times(self) -> None:
-        if self._session is None:
+        if self._session is None or self._profile is None:
             return
-        path = Path(self._session.end_profile())
+        profile = self._profile.read(self._session.end_profile())
         self._session = None
-        found = kernel_times(path, len(self._layers.nodes), self._runs + 1)
-        path.unlink(missing_ok=True)
+        self._profile.close()
+        found = kernel_times(profile, len(self._layers.nodes), self._runs + 1)
         self._times = [
             None if all_times is None or times is None else all_times + times[1:]
             for all_times, times in zip(self._times, found, strict=True)

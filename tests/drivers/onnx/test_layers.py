@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -124,7 +125,7 @@ class TestTimes:
     def test_a_profile_with_events_missing_gives_no_times(
         self, models: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def lossy(path: Path, nodes: int, runs: int) -> list[list[float] | None]:
+        def lossy(content: str, nodes: int, runs: int) -> list[list[float] | None]:
             return [None, *([[1.0] * runs] * (nodes - 1))]
 
         monkeypatch.setattr(layers, "kernel_times", lossy)
@@ -147,7 +148,8 @@ def test_nothing_is_left_on_disk(
 
     class Fails(AiRunnerCallback):
         def on_node_end(self, *_: Any) -> None:
-            assert list(place.iterdir()) != []
+            # Nothing that a killed process would leave, either: where the system allows it, the profile has no name.
+            assert os.name == "nt" or list(place.iterdir()) == []
             if fails:
                 raise KeyboardInterrupt
 

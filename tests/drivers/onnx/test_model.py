@@ -151,14 +151,11 @@ def test_unique_names_are_unique_and_change_no_first_one(names: list[str]) -> No
         *('[{"name": "ai-runner/0_kernel_time"}]', "[" * 100_000),
     ],
 )
-def test_a_profile_that_is_none_gives_no_times(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "profile.json"
-    path.write_text(text)
-    assert kernel_times(path, 1, 1) == [None]
+def test_a_profile_that_is_none_gives_no_times(text: str) -> None:
+    assert kernel_times(text, 1, 1) == [None]
 
 
-def test_a_profile_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "profile.json"
+def test_a_profile_is_read() -> None:
     kernel = '{{"cat": "Node", "name": "ai-runner/{}_kernel_time", "dur": {}}}'.format
-    path.write_text(f"[{kernel(1, 7)}, {kernel(0, 2)}, {kernel(0, 3)}, {kernel(1, 8)}, {kernel(2, 1)}]")
-    assert kernel_times(path, 3, 2) == [[0.002, 0.003], [0.007, 0.008], None]
+    profile = f"[{kernel(1, 7)}, {kernel(0, 2)}, {kernel(0, 3)}, {kernel(1, 8)}, {kernel(2, 1)}]"
+    assert kernel_times(profile, 3, 2) == [[0.002, 0.003], [0.007, 0.008], None]
