@@ -1,7 +1,7 @@
 """The files of a bundle: a folder or a .zip, opened so that neither can reach beyond itself.
 
 Limits: names as the manifest's schema allows them (letters, digits, ``_ . -``, no parent, no hidden file), no links, no
-name twice, nothing encrypted, and of a .zip no more bytes than its members claim and MAX_TOTAL allows.
+name twice, nothing encrypted, and of a .zip no more bytes than its members claim and MAX_UNPACKED and MAX_TOTAL allow.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidParamError
 MAX_TOTAL = 64 << 30  # bytes of all files together
 MAX_FILES = 100_000
 MAX_RATIO = 1100  # deflate reaches 1032: more is no deflate
+MAX_UNPACKED = 1 << 30  # bytes that any .zip may hold; a larger one has to be SMALLEST_SHARE of what it holds
+SMALLEST_SHARE = 0.01
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,3}")
 _BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError, ValueError, struct.error)
@@ -65,10 +67,9 @@ class Archive(ABC):
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise self.broken(f"'{name}' cannot be read: {reason}") from error
 
-    def broken(self, what: str) -> InvalidModelError:
+    def broken(self, what: str, hint: str = "write the bundle again: ai-runner validate --bundle") -> InvalidModelError:
         """The error for a bundle that is none; `what` may come from a library and have any form."""
-        told = " ".join(what.split())[:300]
-        return InvalidModelError(f"{self.label}: {told}", hint="write the bundle again: ai-runner validate --bundle")
+        return InvalidModelError(f"{self.label}: {' '.join(what.split())[:300]}", hint=hint)
 
     def close(self) -> None:  # noqa: B027
         """Releases everything."""
@@ -182,6 +183,9 @@ def zip_members(opened: zipfile.ZipFile, archive: Archive, size: int) -> dict[st
         if info.file_size > MAX_RATIO * info.compress_size:
             raise archive.broken(f"'{info.filename}' claims {info.file_size} bytes of {info.compress_size}")
         members[info.filename] = info
-    if sum(info.compress_size for info in infos) > size or sum(info.file_size for info in infos) > MAX_TOTAL:
+    unpacked = sum(info.file_size for info in infos)
+    if sum(info.compress_size for info in infos) > size or unpacked > MAX_TOTAL:
         raise archive.broken("its members claim more than there can be")
+    if unpacked > MAX_UNPACKED and size < SMALLEST_SHARE * unpacked:
+        raise archive.broken(f"{size} bytes claim to hold {unpacked}", hint="unpack it, if you trust it")
     return members

@@ -110,6 +110,8 @@ class Bundle:
                     return np.zeros(shape, dtype)
                 # Mapped from the very file that was hashed, not from what its name stands for by now.
                 return np.memmap(file, dtype, "r", file.tell(), shape)
+        if size > MAX_LOADED:
+            raise self._archive.broken(f"'{name}' has {size} bytes, too many to be read from a .zip", hint="unpack it")
         content = io.BytesIO(self.read(name))
         with self._naming(name):
             shape, dtype = read_header(content, size)
@@ -117,12 +119,18 @@ class Bundle:
 
     def tensors(self, name: str) -> dict[str, Array]:
         """The arrays of a .npz file, such as those of a worst sample. Raises as `read`."""
+        with self._members(name) as (inner, members):
+            return {member.removesuffix(".npy"): _member_array(inner, info) for member, info in members.items()}
+
+    @contextmanager
+    def _members(self, name: str) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+        """A .npz file, open, and what it holds."""
         content = self.read(name)
         with self._naming(name), zipfile.ZipFile(io.BytesIO(content)) as inner:
             members = zip_members(inner, self._archive, len(content))
             if sum(info.file_size for info in members.values()) > MAX_LOADED:
                 raise ValueError(f"more than {MAX_LOADED >> 30} GiB")
-            return {member.removesuffix(".npy"): _member_array(inner, info) for member, info in members.items()}
+            yield inner, members
 
     def verify(self) -> None:
         """Reads every file once: all are there and as the manifest says, all arrays are plain numbers.
@@ -132,13 +140,15 @@ class Bundle:
         """
         for name in self._files:
             if name.endswith(".npz"):
-                self.tensors(name)
+                with self._members(name) as (inner, members):
+                    for info in members.values():
+                        _read_through(inner, info)
                 continue
-            with self._archive.open(name) as file:
-                self._hash(name, file)
-            if name.endswith(".npy"):
+            if name.endswith(".npy"):  # before it is read to its end: nobody reads what is no array
                 with self._archive.open(name) as file:
                     read_header(file, self._size(name))
+            with self._archive.open(name) as file:
+                self._hash(name, file)
 
     def _read_manifest(self) -> dict[str, Any]:
         size = self._archive.size(MANIFEST)
@@ -191,6 +201,14 @@ class Bundle:
             if isinstance(error, AiRunnerError):
                 raise
             raise self._archive.broken(f"'{name}' cannot be read: {error}") from error
+
+
+def _read_through(inner: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Finds out whether a member is an array, and whole, and keeps nothing of it."""
+    with inner.open(info) as file:
+        read_header(file, info.file_size)
+        while file.read(_BLOCK):
+            pass
 
 
 def _member_array(inner: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:

@@ -166,6 +166,18 @@ def test_a_zip_bomb(folder: Path, tmp_path: Path) -> None:
     assert "'bomb.npy'" in refusal(claimed)
 
 
+def test_a_large_zip_is_not_of_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small ones may be: what a dead model puts out is packed to nothing."""
+    path = packed(folder, tmp_path / "b.zip", lambda archive: archive.writestr("zeros.npy", bytes(50_000_000)))
+    read(path)
+    monkeypatch.setattr("ai_runner.result_bundle.archive.MAX_UNPACKED", 10_000_000)
+    assert "bytes claim to hold 500" in refusal(path)
+    monkeypatch.setattr("ai_runner.result_bundle.bundle.MAX_LOADED", 100)
+    with Bundle(packed(folder, tmp_path / "c.zip")) as bundle, pytest.raises(InvalidModelError) as caught:
+        bundle.array("target-0/output-0.npy")
+    assert caught.value.hint == "unpack it"
+
+
 def test_encrypted_or_compressed_in_another_way(folder: Path, tmp_path: Path) -> None:
     path = packed(folder, tmp_path / "b.zip")
     content = bytearray(path.read_bytes())
