@@ -45,6 +45,10 @@ _DIGEST = hashlib.sha256().digest_size
 _HEAD, _LOCK = "journal.json", "lock"
 _UNFINISHED = {"journal.part", _LOCK}  # what a run leaves that is killed at its very beginning
 _LIBRARIES = {".so", ".dll", ".dylib"}
+_LINK_OPTIONS = {  # how a runtime is reached and how patiently, not what it computes
+    *("baudrate", "dialect", "timeout", "first_timeout", "start_timeout", "silence", "recover", "resume", "verify"),
+    *("expect", "debug", "isolate", "loop", "shm", "max_message"),
+}
 _ELSEWHERE = "run the same command to resume, or choose an empty folder"
 _PARTS = tuple(field.name for field in fields(RunResult) if field.name != "info")
 
@@ -204,11 +208,11 @@ class JournaledSession:
 
 
 def _identity(runner: AiRunner) -> dict[str, Any]:
-    """What must not change between the runs of one journal; the port or path of a descriptor may."""
+    """What must not change between the runs of one journal; the port and the patience of a descriptor may."""
     info, descriptor = runner.model_info(), runner.descriptor
     return {
         "scheme": descriptor.scheme,
-        "options": dict(descriptor.options),
+        "options": {key: value for key, value in descriptor.options.items() if key not in _LINK_OPTIONS},
         "model": f"{info.name} {info.hash}",
         "runtime": f"{info.runtime.name} {info.runtime.version} {info.runtime.rt_lib_desc} {info.runtime.compiler}",
         "compiled": info.compile_datetime,

@@ -54,4 +54,4 @@ def save_failing(path: str, failing: FailingSamples, source: Source, inputs: Seq
         return "no sample has a wrong or another answer: nothing is saved"
     write_failing_samples(path, failing, source, inputs)
     more = f" (the first of {failing.count})" if failing.count > len(failing.samples) else ""
-    return f"{len(failing.samples)} failing samples{more} are saved in {path}"
+    return f"failing samples saved in {path}: {len(failing.samples)}{more}"

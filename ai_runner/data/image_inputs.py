@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,23 @@ class ImageInputs:
         if self._planes:
             values = values.transpose(0, 3, 1, 2)
         return [stored(values.reshape(stop - start, *self._tensor.sample_shape), self._tensor)]
+
+    def image(self, i: int) -> bytes:
+        """One image as a PNG or JPEG file, before any preprocessing: the file itself where it is one.
+
+        Raises:
+            InvalidParamError: it cannot be read any more.
+        """
+        path = self._files.folder / self._files.names[i]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InvalidParamError(f"{path}: cannot be read: {error.strerror or error}") from error
+        if content.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+            return content
+        converted = BytesIO()
+        _decoded(path).save(converted, "PNG")
+        return converted.getvalue()
 
     def _check_values(self) -> None:
         """That the model can store what becomes of any pixel."""

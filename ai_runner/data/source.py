@@ -121,6 +121,7 @@ class _Labelled:
         self.chunk = source.chunk
         self.labels = labels
         self.interval_ms: float | None = getattr(source, "interval_ms", None)
+        self.image: Callable[[int], bytes] | None = getattr(source, "image", None)
 
 
 class _First(_Labelled):

@@ -32,9 +32,9 @@ def write_failing_samples(
 ) -> None:
     """Writes ``inputs`` (for several ``m_inputs_1``, ...), ``labels``, ``reasons`` and ``indices``.
 
-    Inputs are real values, float32 ``(n,) + sample_shape``, one sample in memory at a time. Labels are text where the
-    names of the classes are known and numbers elsewhere; they are left out where there are none. Sound also has
-    ``interval_ms``.
+    Inputs are real values, float32 ``(n,) + sample_shape``. Labels are text where the names of the classes are known
+    and numbers elsewhere; they are left out where there are none. Sound also has ``interval_ms``, and images are there
+    as files too: ``images``, the bytes of all of them, uint8, and ``image_ends``. One sample is in memory at a time.
 
     Raises:
         InvalidParamError: the file cannot be written, or a sample not be read again.
@@ -54,15 +54,23 @@ def write_failing_samples(
         for k, tensor in enumerate(inputs):
             name = "inputs" if len(inputs) == 1 else f"m_inputs_{k + 1}"
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                _write_header(member, (len(samples), *tensor.sample_shape))
+                _write_header(member, "<f4", (len(samples), *tensor.sample_shape))
                 for sample in samples:
                     values = real_values(tensor, source.chunk(sample.index, sample.index + 1)[k])
                     member.write(np.ascontiguousarray(values, "<f4").tobytes())
+        image = getattr(source, "image", None)
+        if image is not None:
+            ends = np.cumsum([len(image(sample.index)) for sample in samples], dtype=np.int64)
+            arrays["image_ends"] = ends
+            with archive.open("images.npy", "w", force_zip64=True) as member:
+                _write_header(member, "|u1", (int(ends[-1]),))
+                for sample in samples:
+                    member.write(image(sample.index))
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _write_header(member: IO[bytes], shape: tuple[int, ...]) -> None:
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+def _write_header(member: IO[bytes], dtype: str, shape: tuple[int, ...]) -> None:
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_2_0(member, header)

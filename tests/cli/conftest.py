@@ -22,7 +22,11 @@ from ai_runner.profile import NodeProfile, RunResult, TimeSource
 class FakeDriver(Driver):
     """``fake:what``: y = 2 * x, x float32 [1, 3]; ``what`` names a fault."""
 
-    OPTIONS: ClassVar[dict[str, str]] = {"add": "added to the output", "dies": "at which call"}
+    OPTIONS: ClassVar[dict[str, str]] = {
+        "add": "added to the output",
+        "dies": "at which call",
+        "silence": "at which call it does not answer: an option of the link, as boards have it",
+    }
     runs: ClassVar[list[str]] = []
     closed: ClassVar[list[str]] = []
 
@@ -53,7 +57,7 @@ class FakeDriver(Driver):
     ) -> RunResult:
         self._calls += 1
         self.runs.append(str(self.descriptor))
-        if self.descriptor.integer("dies", 0) == self._calls:
+        if self._calls in (self.descriptor.integer("dies", 0), self.descriptor.integer("silence", 0)):
             raise TargetCrashError("the process died of SIGSEGV", hint="see its log")
         output = inputs[0] * 2 + np.float32(self.descriptor.options.get("add", "0"))
         nodes = []

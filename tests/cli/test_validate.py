@@ -275,11 +275,13 @@ def test_a_board_that_was_unplugged_is_resumed_by_the_same_command(
     assert ai_runner(*question, "-d", "fake:board").code == 0
     whole = without_times(read(report))
     journal = ("--journal", tmp_path / "journal")
-    ended = ai_runner(*question, *journal, "-d", "fake:board?dies=3")
+    ended = ai_runner(*question, *journal, "-d", "fake:board?silence=3")
     assert ended.code == 3
     assert ended.err.splitlines()[-1].endswith(f"the same command resumes: {tmp_path / 'journal'} has what was run")
     assert read(report)["verdict"] == "fail"
-    ended = ai_runner(*question, *journal, "-d", "fake:board")
+    ended = ai_runner(*question, *journal, "-d", "fake:board?add=1")
+    assert (ended.code, "options was {}, is {'add': '1'}" in ended.err) == (2, True)
+    ended = ai_runner(*question, *journal, "-d", "fake:other-port")
     assert ended.code == 0
     assert "were taken from the journal" in ended.out
     assert without_times(read(report)) == whole
@@ -341,7 +343,7 @@ def test_failing_samples_are_saved_as_ei_collect_reads_them(
         assert {one["index"] for one in answers["listed"]} <= set(found["indices"].tolist())
         assert any("where the reference answers" in reason for reason in found["reasons"])
         count = len(found["labels"])
-    assert f"{count} failing samples are saved in" in ended.out
+    assert f"failing samples saved in {saved}: {count}" in ended.out
     ended = ai_runner("ei", "collect", saved, "--interval-ms", 1, "--dry-run")
     assert (ended.code, f"would send {count} samples" in ended.out) == (0, True)
 

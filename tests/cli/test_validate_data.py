@@ -78,6 +78,30 @@ def test_every_source_gives_the_same_report(
     assert reports[0]["samples"] == SAMPLES
 
 
+def test_failing_images_are_collected_as_images(
+    ai_runner: Any, digits_int8: Path, data_sets: Path, tmp_path: Path
+) -> None:
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    folder = tmp_path / "images"
+    zeros = sorted((data_sets / "images" / "0").iterdir())
+    for path, name in zip(zeros, ("1/a.png", "1/b.bmp", "0/c.png"), strict=False):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        image.open(path).save(folder / name)
+    saved = tmp_path / "failing.npz"
+    ended = ai_runner(
+        *("validate", "-m", digits_int8, "-d", digits_int8, "--inputs", folder, "--preprocess", "scale=0..1"),
+        *("--save-failing", saved),
+    )
+    assert (ended.code, f"failing samples saved in {saved}: 2" in ended.out) == (0, True), ended.err
+    with np.load(saved) as found:
+        assert found["labels"].tolist() == [1, 1]
+        first, second = np.split(found["images"], found["image_ends"])[:2]
+    assert first.tobytes() == (folder / "1" / "a.png").read_bytes()
+    assert second[:4].tobytes() == b"\x89PNG"  # the service takes no BMP
+    ended = ai_runner("ei", "collect", saved, "--dry-run")
+    assert (ended.code, "would send 2 samples" in ended.out) == (0, True), ended.err
+
+
 def test_run_takes_every_source(ai_runner: Any, digits_float: Path, data_sets: Path, tmp_path: Path) -> None:
     for kind in ("csv", "images"):
         ended = ai_runner(

@@ -1,9 +1,10 @@
-"""Arrays of inputs as samples: every row becomes a data acquisition document with its label and a reason."""
+"""Arrays of inputs as samples: every row becomes a document, or an image, with its label and a reason."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -19,6 +20,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 INPUT_NAMES = ("inputs", "m_inputs_1")
 MAX_ROWS = 1_000_000
+_IMAGE_KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def samples_of_rows(
     Args:
         arrays: ``inputs`` (or ``m_inputs_1``) ``(n, ...)`` of finite numbers, in which the values of the sensors of
             one point in time stand together; optional ``labels (n,)`` of text or integers, ``reasons (n,)`` of text,
-            ``interval_ms ()`` or ``(1,)``, ``sensors (k,)`` of text ``name`` or ``name:units``.
+            ``interval_ms ()`` or ``(1,)``, ``sensors (k,)`` of text ``name`` or ``name:units``. Where there are
+            ``images``, uint8, PNG and JPEG files one after the other, and ``image_ends (n,)``, these are sent instead.
         where: what messages call them, a file for instance.
         name: the samples are called ``name.0``, ``name.1``, ...: the label is not taken from it.
         settings: the rest.
@@ -76,27 +79,33 @@ def samples_of_rows(
     inputs = _inputs(arrays, where)
     labels = _labels(arrays, len(inputs), settings, where)
     reasons = _texts(arrays, "reasons", len(inputs), where) or [settings.reason] * len(inputs)
-    sensors = _sensors(arrays, inputs.shape[1:], settings, where)
-    interval = _interval(arrays, settings, where)
+    images = _images(arrays, len(inputs), where)
+    sensors = [] if images else _sensors(arrays, inputs.shape[1:], settings, where)
+    interval = 0.0 if images else _interval(arrays, settings, where)
     rows = range(len(inputs)) if settings.indices is None else settings.indices
     samples = []
     for i in rows:
         if not 0 <= i < len(inputs):
             raise InvalidParamError(f"{where}: there is no row {i}, there are {len(inputs)}")
-        row = np.asarray(inputs[i]).reshape(-1, len(sensors))
-        if not np.isfinite(row).all():
-            raise InvalidParamError(f"{where}: row {i} of the inputs holds NaN or an infinity")
-        document = signed(Recording(row, sensors, interval).payload(), hmac_key, encoding=encoding, iat=iat)
+        values: int | None = None
+        if images:
+            content, kind = images[i]
+        else:
+            row = np.asarray(inputs[i]).reshape(-1, len(sensors))
+            if not np.isfinite(row).all():
+                raise InvalidParamError(f"{where}: row {i} of the inputs holds NaN or an infinity")
+            payload = Recording(row, sensors, interval).payload()
+            content, kind, values = signed(payload, hmac_key, encoding=encoding, iat=iat), str(encoding), len(row)
         reason = reasons[i] or settings.reason
         metadata = {**(settings.metadata or {}), **({"reason": reason} if reason else {})}
         samples.append(
             sample_of_bytes(
-                f"{name}.{i}.{encoding}",
-                document,
+                f"{name}.{i}.{kind}",
+                content,
                 category=settings.category,
                 label=labels[i],
                 metadata=metadata,
-                values=len(row),
+                values=values,
             )
         )
     return samples
@@ -119,6 +128,24 @@ def _inputs(arrays: Arrays, where: str) -> npt.NDArray[Any]:
     if len(inputs) > MAX_ROWS:
         raise InvalidParamError(f"{where}: {len(inputs):,} rows, at most {MAX_ROWS:,} are taken")
     return inputs
+
+
+def _images(arrays: Arrays, rows: int, where: str) -> list[tuple[bytes, str]]:
+    """Content and extension of the image of every row; none where there are no images."""
+    if "images" not in arrays:
+        return []
+    joined, ends = arrays["images"], arrays.get("image_ends", np.empty(0))
+    _check_length(ends, "image_ends", rows, where)
+    if joined.dtype != np.uint8 or joined.ndim != 1 or ends.dtype.kind not in "iu" or int(ends[-1]) != len(joined):
+        raise InvalidParamError(f"{where}: 'images' and 'image_ends' do not fit", hint="see docs/ingestion.md")
+    images = []
+    for i, (begin, end) in enumerate(pairwise([0, *ends.tolist()])):
+        content = joined[begin:end].tobytes() if 0 <= begin < end else b""
+        kind = next((kind for magic, kind in _IMAGE_KINDS.items() if content.startswith(magic)), None)
+        if kind is None:
+            raise InvalidParamError(f"{where}: image {i} is neither PNG nor JPEG")
+        images.append((content, kind))
+    return images
 
 
 def _labels(arrays: Arrays, rows: int, settings: RowSettings, where: str) -> list[str]:

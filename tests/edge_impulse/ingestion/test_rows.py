@@ -9,6 +9,7 @@ import pytest
 from ai_runner.edge_impulse.ingestion import RowSettings, samples_of_rows
 from ai_runner.errors import InvalidParamError
 
+PNG, JPEG = b"\x89PNG\r\n\x1a\n...", b"\xff\xd8\xff\xe0..."
 INPUTS = np.arange(12, dtype=np.float32).reshape(2, 6)
 
 
@@ -58,6 +59,21 @@ def test_what_is_given_wins() -> None:
     assert payload(one)["interval_ms"] == 2.5
 
 
+def joined(*images: bytes) -> dict[str, Any]:
+    return {
+        "images": np.frombuffer(b"".join(images), np.uint8),
+        "image_ends": np.cumsum([len(image) for image in images]),
+    }
+
+
+def test_images_are_sent_as_they_are() -> None:
+    samples = made({"inputs": INPUTS, "labels": ["a", "b"], "reasons": ["r", "s"], **joined(PNG, JPEG)}, indices=[1, 0])
+    assert [(s.name, s.content, s.label, s.metadata["reason"]) for s in samples] == [
+        ("f.1.jpg", JPEG, "b", "s"),
+        ("f.0.png", PNG, "a", "r"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("arrays", "settings", "says"),
     [
@@ -82,6 +98,14 @@ def test_what_is_given_wins() -> None:
         ({"inputs": INPUTS}, {"interval_ms": None}, "how many milliseconds"),
         ({"inputs": INPUTS}, {"indices": [2]}, "there is no row 2, there are 2"),
         ({"inputs": INPUTS}, {"indices": [-1]}, "there is no row -1"),
+        ({"inputs": INPUTS, "images": joined(PNG)["images"]}, {}, "'image_ends' has shape [0], expected [2]"),
+        ({"inputs": INPUTS, **joined(PNG)}, {}, "'image_ends' has shape [1]"),
+        ({"inputs": INPUTS, **joined(PNG, PNG), "image_ends": [4, 5]}, {}, "'images' and 'image_ends' do not fit"),
+        ({"inputs": INPUTS, **joined(PNG, b"")}, {}, "image 1 is neither PNG nor JPEG"),
+        ({"inputs": INPUTS, **joined(b"GIF89a", PNG)}, {}, "image 0 is neither PNG nor JPEG"),
+        ({"inputs": INPUTS, "images": [1.5], "image_ends": [0, 1]}, {}, "do not fit"),
+        ({"inputs": INPUTS, **joined(PNG, PNG), "image_ends": [99, 2 * len(PNG)]}, {}, "image 1 is neither"),
+        ({"inputs": INPUTS, **joined(PNG, PNG), "image_ends": [-3, 2 * len(PNG)]}, {}, "image 0 is neither"),
     ],
 )
 def test_arrays_that_do_not_fit(arrays: dict[str, Any], settings: dict[str, Any], says: str) -> None:
