@@ -63,7 +63,7 @@ def profiler_dict(result: RunResult) -> dict[str, Any]:
         "debug": {
             "exec_times": list(result.exec_times),
             "host_duration": result.host_duration,
-            "c_durations_source": result.source.value,
+            "c_durations_source": str(result.source),
             "counters": {"type": result.counters_type, "values": [list(values) for values in result.counters]},
             "stack_usage": result.stack_usage,
             "heap_usage": result.heap_usage,
@@ -87,7 +87,7 @@ def _node_dict(node: NodeProfile) -> dict[str, Any]:
         "io_tensors": [IOTensor(t) for t in tensors],
         "data": data,
         "c_durations": list(node.durations),
-        "c_durations_source": node.source.value if node.source else None,
+        "c_durations_source": str(node.source) if node.source else None,
         "clks": [list(clocks) for clocks in node.clks],
         "counters": {"type": node.counters_type, "values": [list(values) for values in node.counters]},
         "extra": dict(node.extra),

@@ -93,7 +93,7 @@ class ResultReader:
 
     def empty(self, batch: int) -> tuple[Array, ...]:
         """Zeroed arrays, ``(batch,) + sample_shape``, one an output."""
-        return tuple(np.zeros((batch, *tensor.sample_shape), tensor.dtype) for tensor in self._tensors)
+        return tuple([np.zeros((batch, *tensor.sample_shape), tensor.dtype) for tensor in self._tensors])
 
     def read(self, result: Mapping[str, Any], outputs: Sequence[Array], row: int) -> None:
         """Writes the ``result`` object of a reply into row `row` of `outputs`.
@@ -144,7 +144,7 @@ def _write_classes(labels: tuple[str, ...], result: Mapping[str, Any], row: Arra
         values = [classes[label] for label in labels]
     except (KeyError, TypeError, IndexError):
         raise InvalidMsgError(f"a reply has no value for every label: {repr(classes)[:_SHOWN]}") from None
-    row[:] = _floats("classification", values)
+    row.data[:] = _floats("classification", values)
 
 
 def _write_freeform(result: Mapping[str, Any], index: int, row: Array) -> None:
@@ -157,7 +157,7 @@ def _write_freeform(result: Mapping[str, Any], index: int, row: Array) -> None:
     if isinstance(values, np.ndarray):
         row[:] = values
     else:
-        row[:] = _floats(f"freeform output {index}", values)
+        row.data[:] = _floats(f"freeform output {index}", values)
 
 
 def _floats(name: str, values: list[Any]) -> array[float]:

@@ -3,7 +3,6 @@ lines are kept for error messages. No thread: whoever waits for the child reads.
 
 from __future__ import annotations
 
-import math
 import os
 import select
 import signal
@@ -173,11 +172,8 @@ class ChildProcess:
 
     def _wait(self, fd: int, event: int, deadline: Deadline) -> bool:
         while True:
-            remaining = deadline.remaining()
-            # Rounded up: a wait that ends early would have to be repeated.
-            limit = None if remaining is None else math.ceil(min(remaining, 1e6) * 1e3)
             found = False
-            for number, _ in self._poller(fd, event).poll(limit):
+            for number, _ in self._poller(fd, event).poll(deadline.milliseconds()):
                 if number == fd:
                     found = True
                 else:

@@ -55,10 +55,13 @@ class ProcessTransport(Transport):
 
     def write(self, data: bytes, deadline: Deadline) -> None:
         self._check_open()
-        rest = memoryview(data)
+        rest: bytes | memoryview = data
         while rest:
             try:
-                rest = rest[os.write(self._outgoing, rest) :]
+                sent = os.write(self._outgoing, rest)
+                if sent == len(rest):
+                    return
+                rest = memoryview(rest)[sent:]
             except BlockingIOError:
                 if not self.child.writable(self._outgoing, deadline):
                     raise LinkTimeoutError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import select
 import sys
 
@@ -25,19 +24,12 @@ class Readiness:
 
     def readable(self, deadline: Deadline) -> bool:
         """True when a read returns at once, data or the end; False when the deadline has passed before."""
-        remaining = deadline.remaining()
         if _HAS_POLL:
-            return bool(self._reader.poll(_milliseconds(remaining)))
-        return bool(select.select([self._fd], [], [], remaining)[0])
+            return bool(self._reader.poll(deadline.milliseconds()))
+        return bool(select.select([self._fd], [], [], deadline.remaining())[0])
 
     def writable(self, deadline: Deadline) -> bool:
         """True when a write takes something at once, or fails; False when the deadline has passed before."""
-        remaining = deadline.remaining()
         if _HAS_POLL:
-            return bool(self._writer.poll(_milliseconds(remaining)))
-        return bool(select.select([], [self._fd], [], remaining)[1])
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    # Rounded up: a wait that ends early would have to be repeated.
-    return None if seconds is None else math.ceil(min(seconds, 1e6) * 1000)
+            return bool(self._writer.poll(deadline.milliseconds()))
+        return bool(select.select([], [self._fd], [], deadline.remaining())[1])

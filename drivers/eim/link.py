@@ -7,6 +7,8 @@ from ai_runner.drivers.eim.protocol import (
     NEED_DATA,
     Answer,
     Connection,
+    Event,
+    NeedData,
     Printed,
     Refused,
     Request,
@@ -88,22 +90,20 @@ class Link:
             raise
         self._broken = False
 
-    def _next(self, request: Request, seconds: float, deadline: Deadline) -> Answer | Refused | None:
-        """The next reply; None where something else came, or too little."""
-        event = self._connection.next_event()
-        if event is NEED_DATA:
+    def _next(self, request: Request, seconds: float, deadline: Deadline) -> Event | NeedData:
+        """What comes next."""
+        connection = self._connection
+        while (event := connection.next_event()) is NEED_DATA:
             data = self.transport.read(_READ_SIZE, deadline)
             if not data:
                 raise self._timeout(request, seconds)
-            self._connection.receive_data(data)
-        elif isinstance(event, Answer | Refused):
-            return event
-        elif isinstance(event, Printed):
+            connection.receive_data(data)
+        if isinstance(event, Printed):
             if self.child is not None:
                 self.child.keep(f"{event.text}\n".encode())
             if deadline.expired:  # there is always something to read of an engine that prints without end
                 raise self._timeout(request, seconds)
-        return None
+        return event
 
     def _timeout(self, request: Request, seconds: float) -> LinkTimeoutError:
         state = ""

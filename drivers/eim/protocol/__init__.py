@@ -16,7 +16,7 @@ be without knowing the model: size, JSON, ids. A violation is a ProtocolError, a
 
 from __future__ import annotations
 
-from ai_runner.drivers.eim.protocol.connection import MAX_MESSAGE, NEED_DATA, Connection
+from ai_runner.drivers.eim.protocol.connection import MAX_MESSAGE, NEED_DATA, Connection, NeedData
 from ai_runner.drivers.eim.protocol.errors import ProtocolError
 from ai_runner.drivers.eim.protocol.events import Answer, Event, OldReply, Printed, Refused
 from ai_runner.drivers.eim.protocol.framing import MAX_REPLY, Framing
@@ -38,6 +38,7 @@ __all__ = [
     "Connection",
     "Event",
     "Framing",
+    "NeedData",
     "OldReply",
     "Printed",
     "ProtocolError",
