@@ -19,6 +19,7 @@ from ai_runner.firmware import build_firmware, start_firmware
 from ai_runner.policy.judgement import Judgement
 from ai_runner.pytest_plugin.gate import Gate
 from ai_runner.pytest_plugin.options import Question
+from ai_runner.tflite_model import TfliteModel
 
 pytest_plugins = ("pytester",)
 
@@ -244,6 +245,51 @@ def test_a_baseline_without_a_policy_is_one_rule(digits_int8: Path, tmp_path: Pa
     assert "kernels=xnnpack: target was there, now is gone" in lost.results[-1].reason
 
 
+def test_everything_that_validate_writes(
+    digits_int8: Path, digits_test: Path, digits_descriptors: dict[str, str], tmp_path: Path
+) -> None:
+    left: dict[str, Any] = {form: str(tmp_path / f"report.{form}") for form in ("json", "html", "markdown")}
+    question = Question(
+        targets=(digits_descriptors["st-ai"],),
+        reference=str(digits_int8),
+        inputs=str(digits_test),
+        labels=f"{digits_test}:labels",
+        label_names="0,1,2,3,4,5,6,7,8,nine",
+        task="classification",
+        float=str(digits_int8.with_name("digits_float.tflite")),
+        **left,
+        bundle=str(tmp_path / "report.zip"),
+        journal=str(tmp_path / "journal"),
+    )
+    assert judged(question).verdict == "pass"
+    assert all("nine" in Path(left[form]).read_text("utf-8") for form in ("json", "html"))
+    assert "error budget" in Path(left["markdown"]).read_text("utf-8")
+    assert "noise-floor" in main_output("judge", question.bundle)
+    # Both keep the same journal: what the one has run, the other need not.
+    told = ("-d", question.targets[0], "--float", question.float, "--inputs", question.inputs)
+    resumed = main_output("validate", "-m", question.reference, *told, "--journal", question.journal)
+    assert "runs of samples were taken from the journal" in resumed
+
+
+def main_output(*words: str) -> str:
+    done = subprocess.run([sys.executable, "-m", "ai_runner.cli", *words], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_a_reproducer_is_left_where_a_layer_diverges(
+    session: Run, digits_int8: Path, pytester: pytest.Pytester
+) -> None:
+    model = TfliteModel.read(digits_int8)
+    weights = model.tensors[model.operators[2].inputs[1]].data
+    assert weights is not None
+    (pytester.path / "spoiled.tflite").write_bytes(model.raw.replace(weights.tobytes(), (-1 - weights).tobytes()))
+    told = ("--ai-runner", "-d", "tflite:spoiled.tflite", f"--ai-runner-reference={digits_int8}")
+    done = session(*told, "--ai-runner-per-layer", "--ai-runner-reproducer=case")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["reproducer case: cd there*"])
+    assert (pytester.path / "case" / "operator.tflite").exists()
+
+
 def test_several_targets_and_one_that_does_not_answer(
     pytester: pytest.Pytester, session: Run, question: tuple[str, ...], digits_descriptors: dict[str, str]
 ) -> None:
@@ -293,7 +339,8 @@ def test_without_a_reference_there_are_fixtures_only(
     [
         ("", "*--ai-runner needs a target: -d DESC"),
         ("-d x --ai-runner-seed=1 --ai-runner-inputs=x.npz", "*excludes*"),
-        ("-d x --ai-runner-labels=x.npz", "*belong to --ai-runner-inputs*"),
+        ("-d x --ai-runner-columns=1", "*belong to --ai-runner-inputs*"),
+        ("-d x --ai-runner-task=guess", "*invalid choice: 'guess'*"),
         ("-d x --ai-runner-random=0", "*'0' is not a whole number from 1*"),
         ("-d x --ai-runner-reference=none.tflite", "ERROR: ai-runner: *none.tflite*"),
     ],
@@ -310,6 +357,8 @@ def test_what_cannot_be_asked_is_an_error_of_usage(session: Run, arguments: str,
     [
         *({"reference": "nonsense:x"}, {"targets": ("none.tflite",)}, {"inputs": "none.npz"}, {"policy": "none.toml"}),
         *({"baseline": "none.json"}, {"json": "none/report.json"}, {"policy": "exact", "reference": "file:none"}),
+        *({"html": "none/page.html"}, {"markdown": "none/page.md"}, {"bundle": "none/x.zip"}, {"map": "none.toml"}),
+        *({"float": "none.tflite"}, {"features": "none.npy"}, {"labels": "none.npy"}, {"label_names": "none,x"}),
     ],
 )
 def test_a_mistake_in_a_question_is_said_in_one_line(digits_int8: Path, wrong: dict[str, Any]) -> None:
@@ -339,20 +388,28 @@ def test_workers_share_the_rules_and_never_the_target(
 ) -> None:
     pytester.makepyfile(FIXTURES)
     told = (*question, "-d", digits_descriptors["st-ai"])
-    done = session(*told, "-pxdist", "-n2")
+    done = session(*told, "-pxdist", "-n2", "--dist=loadscope")
     done.assert_outcomes(passed=9, errors=3)
-    done.stdout.fnmatch_lines(["several workers would open the target at once: add --dist loadgroup, or *-n 0"])
+    done.stdout.fnmatch_lines(["several workers would open the target at once: take --dist loadgroup, or *-n 0"])
 
 
-def test_a_group_of_workers_keeps_the_target_with_one(
+def test_the_target_stays_with_one_worker(
     pytester: pytest.Pytester, session: Run, question: tuple[str, ...], digits_descriptors: dict[str, str]
 ) -> None:
-    pytester.makepyfile(FIXTURES)
-    done = session(*question, "-d", digits_descriptors["st-ai"], "-pxdist", "-n2", "--dist=loadgroup")
-    if "does not go with this pytest" in done.stdout.str():  # pytest-xdist 3.8 cannot rename tests of pytest 9.2
-        done.assert_outcomes(passed=9, errors=3)
-    else:
-        done.assert_outcomes(passed=12)
+    pytester.makepyfile(
+        FIXTURES,
+        test_other="""
+            import os, pathlib, pytest
+
+            @pytest.mark.parametrize("k", range(4))
+            def test_it(ai_runner, k):
+                pathlib.Path(f"{os.environ['PYTEST_XDIST_WORKER']}.opened").touch()
+
+            def test_that_needs_none(): pass
+        """,
+    )
+    session(*question, "-d", digits_descriptors["st-ai"], "-pxdist", "-n2").assert_outcomes(passed=12 + 5)
+    assert len(list(pytester.path.glob("*.opened"))) == 1
 
 
 # -- names from strangers ----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ai_runner.pytest_plugin.gate import Gate
 
 GATE = pytest.StashKey["Gate"]()
-REPORT = "ai_runner_report"  # key of what xdist hands to its workers
+REPORT, GROUPED = "ai_runner_report", "ai_runner_grouped"  # keys of what xdist hands to its workers
 GROUP = "ai-runner"
 FIXTURES = frozenset({"ai_runner", "reference", "validation"})
 HARDWARE = (
@@ -55,7 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if question is not None:
         from ai_runner.pytest_plugin.gate import Gate
 
-        config.stash[GATE] = Gate(question, getattr(config, "workerinput", {}).get(REPORT))
+        worker: Mapping[str, Any] = getattr(config, "workerinput", {})
+        config.stash[GATE] = Gate(question, worker.get(REPORT))
+        if getattr(config.option, "dist", None) == "load":  # what xdist makes of -n, which minds no groups
+            config.option.dist = "loadgroup"
+        elif worker.get(GROUPED):  # workers read the command line only, where that does not stand
+            config.option.loadgroup = True
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -90,13 +95,27 @@ def pytest_make_collect_report(
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
     """Keeps all who need the target with one worker of xdist, where it is told to mind groups."""
+    grouped = []
     if GATE in config.stash and hasattr(config, "workerinput"):
         for item in items:
             if item.get_closest_marker("hardware") or FIXTURES.intersection(getattr(item, "fixturenames", ())):
+                if item.get_closest_marker("xdist_group") is None:
+                    grouped.append(item)
                 item.add_marker(pytest.mark.xdist_group(GROUP))
+    yield
+    if grouped and config.getvalue("loadgroup"):
+        for item in grouped:
+            _name_group(item)
+
+
+def _name_group(item: pytest.Item) -> None:
+    """Puts the group behind the id: pytest-xdist up to 3.8 writes it where pytest from 9.2 on does not look."""
+    identity = getattr(item, "_id", None)
+    if identity is not None and not item.nodeid.endswith(f"@{GROUP}"):
+        item._id = type(identity).parse(f"{item.nodeid}@{GROUP}")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -111,8 +130,9 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Gives the report to a worker."""
+    """Gives the report to a worker, and tells it whether groups are minded."""
     gate = node.config.stash.get(GATE, None)
+    node.workerinput[GROUPED] = gate is not None and node.config.getvalue("dist") == "loadgroup"
     if gate is not None and gate.question.reference:
         from ai_runner.report.json import report_text
 
@@ -178,7 +198,7 @@ def _refusal(item: pytest.Item) -> str:
         return ""
     said = "several workers would open the target at once"
     if not item.config.getvalue("loadgroup"):
-        return f"{said}: add --dist loadgroup, or run the tests that need it with -n 0"
+        return f"{said}: take --dist loadgroup, or run the tests that need it with -n 0"
     return (
         f"{said}: --dist loadgroup did not put this test into the group {GROUP!r} (it has another one, or this "
         "pytest-xdist does not go with this pytest): run the tests that need the target with -n 0"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ai_runner.errors import AiRunnerError, InvalidParamError
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from ai_runner import AiRunner
+    from ai_runner.bundle.writer import BundleWriter
     from ai_runner.compare.verdict import TargetResult, Validation
     from ai_runner.data import Source
-    from ai_runner.model import ModelInfo
+    from ai_runner.journal import Journal
     from ai_runner.policy.judgement import Judgement, RuleResult
     from ai_runner.policy.policy import Policy
     from ai_runner.pytest_plugin.options import Question
@@ -43,6 +42,8 @@ class Gate:
         self._report = report
         self._connections = ExitStack()
         self._opened: dict[str, AiRunner | AiRunnerError] = {}
+        self._bundle: BundleWriter | None = None
+        self._reproducers: list[str] = []
         self.refusal = ""
 
     def close(self) -> None:
@@ -83,12 +84,16 @@ class Gate:
 
     # -- validation -------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def policy(self) -> Policy:
         """What is demanded; raises InvalidParamError for a file that is no policy."""
+        return self._policy_and_file[0]
+
+    @cached_property
+    def _policy_and_file(self) -> tuple[Policy, bytes]:
         from ai_runner.policy.policy import named_policy
 
-        return named_policy(self.question.policy or None)[0]
+        return named_policy(self.question.policy or None)
 
     @cached_property
     def validation(self) -> Validation:
@@ -108,27 +113,56 @@ class Gate:
 
     def _validate(self) -> Validation:
         from ai_runner.bundle.demands import noise_floor, tolerance_rule
+        from ai_runner.compare.layer_map import LayerMap
+        from ai_runner.compare.task.class_names import labels_of
+        from ai_runner.compare.task.task import Task
         from ai_runner.compare.validation import validate
+        from ai_runner.pytest_plugin.data import source_of
+        from ai_runner.raw_features import load_features
 
-        policy = self.policy
+        question = self.question
+        layer_map = LayerMap.read(question.map) if question.map else None
         reference, notes = self._reference_with_notes()
         info = reference.model_info()
-        source = self._source(info)
-        labels = _labels(source, info)
+        source = source_of(question, info.inputs)
+        labels, class_names = labels_of(source.labels, info, question.label_names or None)
+        features = load_features(question.features) if question.features else None
         targets, failed = self._open_targets()
-        found = validate(
-            reference,
-            list(targets.values()),
-            source,
-            labels=labels,
-            class_names=info.outputs[0].labels if info.outputs else (),
-            per_layer=self.question.per_layer,
-            tolerance=tolerance_rule(policy),
-            noise_floor=noise_floor(policy, reference),
-        )
+        if self._bundle is not None:
+            self._bundle.places = tuple(targets)
+        trained = self._open("float", question.float) if question.float else None
+        with self._journal(source) as journal:
+            kept = journal.session if journal is not None else lambda runner, _: runner
+            found = validate(
+                kept(reference, "reference"),
+                [kept(target, f"target-{place}") for place, target in targets.items()],
+                source,
+                labels=labels,
+                task=Task(question.task) if question.task else None,
+                class_names=class_names,
+                per_layer=question.per_layer,
+                tolerance=tolerance_rule(self.policy),
+                noise_floor=noise_floor(self.policy, reference, thorough=bool(question.bundle)),
+                layer_map=layer_map,
+                float_reference=None if trained is None else kept(trained, "float"),
+                features=features,
+                recorder=self._bundle,
+            )
         judged = iter(found.targets)
-        results = tuple(failed.get(place) or next(judged) for place in range(len(self.question.targets)))
+        results = tuple(failed.get(place) or next(judged) for place in range(len(question.targets)))
         return replace(found, targets=results, notes=tuple(notes))
+
+    def _journal(self, source: Source) -> AbstractContextManager[Journal | None]:
+        """That of `validate --journal` for the same question: either goes on where the other was killed."""
+        from ai_runner import __version__
+        from ai_runner.journal import Journal
+
+        question = self.question
+        if not question.journal:
+            return nullcontext()
+        asked = {"ai_runner": __version__, "targets": len(question.targets), "float": question.float or None}
+        asked |= {"data": source.description, "samples": source.samples, "per_layer": question.per_layer}
+        return Journal(question.journal, asked)
 
     def _open_targets(self) -> tuple[dict[int, AiRunner], dict[int, TargetResult]]:
         from ai_runner.compare.validation import failed_target
@@ -142,23 +176,6 @@ class Gate:
             except AiRunnerError as error:
                 failed[place] = failed_target(text, error)
         return opened, failed
-
-    def _source(self, info: ModelInfo) -> Source:
-        from ai_runner.data import (
-            DEFAULT_SAMPLES,
-            DEFAULT_SEED,
-            Preprocessing,
-            RandomInputs,
-            open_source,
-            parse_preprocessing,
-        )
-
-        question = self.question
-        if not question.inputs:
-            seed = DEFAULT_SEED if question.seed is None else question.seed
-            return RandomInputs(info.inputs, question.random or DEFAULT_SAMPLES, seed)
-        steps = parse_preprocessing(question.preprocess) if question.preprocess else Preprocessing()
-        return open_source(question.inputs, info.inputs, labels=question.labels or None, preprocessing=steps)
 
     # -- judgement --------------------------------------------------------------------------------------------------
 
@@ -178,22 +195,37 @@ class Gate:
             InvalidModelError: the baseline is no report and no bundle.
         """
         from ai_runner.policy.rules import judge, with_judgement
-        from ai_runner.report.json import write_report
-        from ai_runner.report.output_file import check_writable
+        from ai_runner.pytest_plugin import report_files
         from ai_runner.result_bundle.report_file import read_report
 
-        written = self.question.json if self._report is None else ""
-        if written:
-            check_writable(written)
-        policy = self.policy  # mistakes in files show before a board runs for minutes
-        baseline = read_report(self.question.baseline) if self.question.baseline else None
-        judgement = judge(self.report, policy, baseline)
-        if baseline is not None and not policy.sha256:  # no rule of a file compares with it
-            not_worse = _not_worse(baseline, with_judgement(self.report, judgement))
-            judgement = replace(judgement, results=(*judgement.results, not_worse))
-        if written:
-            write_report(with_judgement(self.report, judgement), written)
+        question, is_mine = self.question, self._report is None
+        if is_mine:  # mistakes in files show before a board runs for minutes
+            report_files.check_report_files(question)
+        policy, policy_file = self._policy_and_file
+        baseline = read_report(question.baseline) if question.baseline else None
+        with self._recording(question.bundle if is_mine else "") as bundle:
+            judgement = judge(self.report, policy, baseline)
+            if baseline is not None and not policy.sha256:  # no rule of a file compares with it
+                not_worse = _not_worse(baseline, with_judgement(self.report, judgement))
+                judgement = replace(judgement, results=(*judgement.results, not_worse))
+            judged = with_judgement(self.report, judgement)
+            if is_mine:
+                report_files.write_report_files(question, judged)
+            if bundle is not None:
+                report_files.finish_bundle(bundle, judged, self.validation, policy_file)
+        if is_mine and question.reproducer:
+            self._reproducers = report_files.write_reproducers(question.reproducer, self.validation)
         return judgement
+
+    @contextmanager
+    def _recording(self, path: str) -> Iterator[BundleWriter | None]:
+        """A bundle that looks on while the validation runs; None without a path."""
+        from ai_runner.bundle.writer import BundleWriter
+
+        with BundleWriter(path) if path else nullcontext() as bundle:
+            self._bundle = bundle
+            yield bundle
+        self._bundle = None
 
     @property
     def has_validated(self) -> bool:
@@ -208,7 +240,7 @@ class Gate:
 
         found, judgement = self.validation, self.judgement
         judged = [replace(x, reasons=judgement.reasons(place)) for place, x in enumerate(found.targets)]
-        lines = validation_lines(replace(found, targets=tuple(judged)), width)
+        lines = validation_lines(replace(found, targets=tuple(judged)), width) + self._reproducers
         return [*lines, "", *policy_lines(with_judgement(self.report, judgement))] if self.policy.sha256 else lines
 
 
@@ -221,13 +253,3 @@ def _not_worse(old: Mapping[str, Any], new: Mapping[str, Any]) -> RuleResult:
     reason = "; ".join(f"{x.target or 'all'}: {x.what} {x.old or 'none'}, now {x.new or 'none'}" for x in worse)
     status = Status.FAIL if worse else Status.PASS
     return RuleResult(None, "baseline", "not-worse", status, len(worse), 0, reason)
-
-
-def _labels(source: Source, info: ModelInfo) -> npt.NDArray[Any] | None:
-    """Class numbers or real values, where the data has labels."""
-    from ai_runner.compare.tensor_pair import class_count
-
-    if source.labels is None:
-        return None
-    output = info.outputs[0]
-    return source.labels.resolved(output.labels, class_count(output))

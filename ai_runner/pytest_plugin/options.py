@@ -10,24 +10,52 @@ import pytest
 
 ON = "--ai-runner"
 DESC = "--ai-runner-desc"
+_TASKS = ("classification", "regression", "none")
+# Name behind ``--ai-runner-``, what stands for its value, and what it does.
+_TEXTS = (
+    ("reference", "DESC", "What is believed: tflite:MODEL or another descriptor. Without it: fixtures, and no rules."),
+    ("inputs", "F", "Inputs, as validate's --inputs."),
+    ("columns", "A,B,3-9", "Columns of a .csv file that hold values."),
+    ("labels", "F", "Labels, as validate's --labels."),
+    ("label-names", "F|A,B,...", "Names of the classes in order, as validate's --label-names."),
+    ("features", "F", "Raw features of the same samples, as validate's --features."),
+    ("float", "DESC", "The model before its quantisation: also tell the share of quantisation."),
+    ("map", "F.toml", "Pairs of layers that are not found by themselves."),
+    ("policy", "P", "What is demanded, as validate's --policy."),
+    ("baseline", "F", "An earlier report or bundle."),
+    ("journal", "DIR", "Keep every result there at once: a session that was killed resumes."),
+    ("json", "F", "Write the report as JSON, whatever the verdict."),
+    ("html", "F", "Write the report as one HTML page."),
+    ("markdown", "F", "Write a summary as Markdown, for a pull request."),
+    ("bundle", "PATH", "Write everything to a folder or .zip that can be judged again."),
+    ("reproducer", "DIR", "Write the first operator that diverges as a model of its own."),
+)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be validated and how; paths and descriptors as they were given.
+    """What is to be validated and how; paths and descriptors as they were given, '' for those that were not.
 
     Attributes:
         targets: descriptors, at least one.
-        reference: a descriptor; '' where nothing is to be validated.
-        inputs: a file, folder or loader; '' for random inputs.
-        labels: where the labels are; '' for those that the inputs have themselves.
+        reference: a descriptor; without one nothing is validated.
+        inputs: a file, folder or loader; without one inputs are random.
+        labels: where the labels are; without it those that the inputs have themselves.
         preprocess: what is done with the inputs, step by step.
+        columns: of a .csv file that hold values.
         random: how many random samples; None for the default.
         seed: of random samples; None for the default.
+        label_names: of the classes, a file or separated by commas.
+        task: classification, regression or none; without it as the labels are.
+        features: raw features of the same samples, a file.
+        float: descriptor of the model before its quantisation.
         per_layer: compare layers as well.
-        policy: noise-floor, exact, tolerance or a TOML file; '' for the default rules.
-        baseline: an earlier report or bundle; '' for none.
-        json: where the report goes; '' for nowhere.
+        map: pairs of layers, a file.
+        policy: noise-floor, exact, tolerance or a TOML file; without it the default rules.
+        baseline: an earlier report or bundle.
+        journal: a folder that keeps results as they come.
+        json, html, markdown, bundle: where the report goes.
+        reproducer: a folder for operators that diverge.
     """
 
     targets: tuple[str, ...]
@@ -35,12 +63,23 @@ class Question:
     inputs: str = ""
     labels: str = ""
     preprocess: tuple[str, ...] = ()
+    columns: str = ""
     random: int | None = None
     seed: int | None = None
+    label_names: str = ""
+    task: str = ""
+    features: str = ""
+    float: str = ""
     per_layer: bool = False
+    map: str = ""
     policy: str = ""
     baseline: str = ""
+    journal: str = ""
     json: str = ""
+    html: str = ""
+    markdown: str = ""
+    bundle: str = ""
+    reproducer: str = ""
 
     @property
     def scheme(self) -> str:
@@ -67,27 +106,19 @@ def add_options(parser: pytest.Parser) -> None:
         default=[],
         help="A target, as ai-runner's -d. May be given several times. With --ai-runner also spelled -d.",
     )
+    for name, metavar, said in _TEXTS:
+        group.addoption(f"{ON}-{name}", metavar=metavar, default="", help=said)
+    group.addoption(f"{ON}-task", choices=_TASKS, default="", help="What the first output is, as validate's --task.")
+    group.addoption(f"{ON}-random", metavar="N", type=_positive, help="N random samples.\nDefault: 16.")
+    group.addoption(f"{ON}-seed", metavar="S", type=_natural, help="Of random samples.\nDefault: 42.")
     group.addoption(
-        "--ai-runner-reference",
-        metavar="DESC",
-        default="",
-        help="What is believed: tflite:MODEL or any other descriptor. Without it fixtures are there, and no rules.",
-    )
-    group.addoption("--ai-runner-inputs", metavar="F", default="", help="Inputs, as validate's --inputs.")
-    group.addoption("--ai-runner-random", metavar="N", type=_positive, help="N random samples.\nDefault: 16.")
-    group.addoption("--ai-runner-seed", metavar="S", type=_natural, help="Of random samples.\nDefault: 42.")
-    group.addoption("--ai-runner-labels", metavar="F", default="", help="Labels, as validate's --labels.")
-    group.addoption(
-        "--ai-runner-preprocess",
+        f"{ON}-preprocess",
         metavar="STEP",
         action="append",
         default=[],
         help="What is done with the inputs, as validate's --preprocess. May be given several times.",
     )
-    group.addoption("--ai-runner-per-layer", action="store_true", help="Compare layers, one test a layer.")
-    group.addoption("--ai-runner-policy", metavar="P", default="", help="What is demanded, as validate's --policy.")
-    group.addoption("--ai-runner-baseline", metavar="F", default="", help="An earlier report or bundle.")
-    group.addoption("--ai-runner-json", metavar="F", default="", help="Write the report as JSON, whatever the verdict.")
+    group.addoption(f"{ON}-per-layer", action="store_true", help="Compare layers, one test a layer.")
 
 
 def question_of(config: pytest.Config) -> Question | None:
@@ -103,20 +134,16 @@ def question_of(config: pytest.Config) -> Question | None:
         raise pytest.UsageError("--ai-runner needs a target: -d DESC")
     if option("ai_runner_inputs") and (option("ai_runner_random") or option("ai_runner_seed") is not None):
         raise pytest.UsageError("--ai-runner-inputs excludes --ai-runner-random and --ai-runner-seed")
-    if not option("ai_runner_inputs") and (option("ai_runner_labels") or option("ai_runner_preprocess")):
-        raise pytest.UsageError("--ai-runner-labels and --ai-runner-preprocess belong to --ai-runner-inputs")
+    if not option("ai_runner_inputs") and (option("ai_runner_columns") or option("ai_runner_preprocess")):
+        raise pytest.UsageError("--ai-runner-columns and --ai-runner-preprocess belong to --ai-runner-inputs")
     return Question(
         targets=tuple(option("ai_runner_desc")),
-        reference=option("ai_runner_reference"),
-        inputs=option("ai_runner_inputs"),
-        labels=option("ai_runner_labels"),
         preprocess=tuple(option("ai_runner_preprocess")),
         random=option("ai_runner_random"),
         seed=option("ai_runner_seed"),
+        task=option("ai_runner_task"),
         per_layer=option("ai_runner_per_layer"),
-        policy=option("ai_runner_policy"),
-        baseline=option("ai_runner_baseline"),
-        json=option("ai_runner_json"),
+        **{name.replace("-", "_"): option(f"ai_runner_{name.replace('-', '_')}") for name, _, _ in _TEXTS},
     )
 
 
