@@ -43,6 +43,7 @@ FLOORS = {
         ),
         *(
             "memory_image",
+            "model_hash",
             "packed_pixels",
             "profile",
             "quantization",

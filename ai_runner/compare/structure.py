@@ -8,6 +8,7 @@ from math import isclose
 
 from ai_runner.compare.arrangement import shape_without_ones
 from ai_runner.model import ModelInfo, TensorInfo
+from ai_runner.model_hash import normalised
 from ai_runner.quantization import Quantization
 
 
@@ -43,7 +44,7 @@ def structural_differences(
     """
     found = []
     if same_model(reference, target) is False:
-        found.append(StructuralDifference("model", "hash", _digest(reference), _digest(target)))
+        found.append(StructuralDifference("model", "hash", normalised(reference.hash), normalised(target.hash)))
     for word, pairs, ours, others in (
         ("input", inputs, reference.inputs, target.inputs),
         ("output", outputs, reference.outputs, target.outputs),
@@ -58,7 +59,7 @@ def structural_differences(
 
 def same_model(reference: ModelInfo, target: ModelInfo) -> bool | None:
     """Whether both were made from one file; None where one does not tell, or by another kind of hash."""
-    mine, theirs = _digest(reference), _digest(target)
+    mine, theirs = normalised(reference.hash), normalised(target.hash)
     return mine == theirs if mine and theirs and len(mine) == len(theirs) else None
 
 
@@ -90,7 +91,3 @@ def _dimensions(tensor: TensorInfo) -> str:
 def _first(quantization: Quantization, which: str) -> str:
     values = quantization.scale if which == "scale" else quantization.zero_point
     return f"{values[0]:.9g}" if len(values) == 1 else f"{values[0]:.9g} and {len(values) - 1} more"
-
-
-def _digest(info: ModelInfo) -> str:
-    return info.hash.lower().removeprefix("0x")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from ai_runner.model_hash import normalised
+
 Report = Mapping[str, Any]
 
 
@@ -118,8 +120,8 @@ def _mode(report: Report, target: Report) -> str:
 
 
 def digest(info: Report | None) -> str:
-    """The hash of the model that a runtime describes, lower case and without ``0x``; '' when unknown."""
-    return "" if info is None else str(info["hash"]).lower().removeprefix("0x")
+    """The hash of the model that a runtime describes, as digits only; '' when unknown."""
+    return "" if info is None else normalised(str(info["hash"]))
 
 
 FACTS: Mapping[str, Callable[[Report, Report], str]] = MappingProxyType(

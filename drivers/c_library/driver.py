@@ -23,6 +23,7 @@ from ai_runner.drivers.c_library.stai import StaiBinding
 from ai_runner.errors import AiRunnerError, InvalidModelError, InvalidParamError, NotConnectedError
 from ai_runner.exclusive_use import ExclusiveUse
 from ai_runner.model import Mode, ModelInfo
+from ai_runner.model_hash import check_expected, expected_hash
 from ai_runner.profile import RunResult
 from ai_runner.shared_library.image import Image
 
@@ -44,6 +45,7 @@ class CLibraryDriver(Driver):
     OPTIONS: ClassVar = {
         "api": "st-ai or legacy, for a library that exports both (default: st-ai)",
         "loop": "sample: run samples one by one, each timed; native: let the library loop where it can (default)",
+        "expect": "hash or .tflite of the model that has to be in the library",
         "isolate": "process: run in a child process, so that a crash does not take yours along; none (default)",
     }
     KEYWORDS: ClassVar = frozenset({"weights", "reload", "dll_name", "context"})
@@ -62,6 +64,8 @@ class CLibraryDriver(Driver):
     def open(self, deadline: Deadline) -> None:
         """Locates, checks and loads the library and initialises its models; see Driver.open."""
         self.close()
+        expected = self.descriptor.options.get("expect", "")
+        wanted = expected_hash(expected) if expected else ""
         with self._use:
             library = locate(self.descriptor.address, self.keywords.get("dll_name"))
             self._path = library.path
@@ -71,6 +75,9 @@ class CLibraryDriver(Driver):
                 self._images.append(image)
                 for model in self._chosen(library, image):
                     self._bindings[model.name] = self._bind(image, model)
+                if wanted:
+                    infos = [binding.info for binding in self._bindings.values()]
+                    check_expected(infos, wanted, expected, str(library.path), "generate the library from it")
             except BaseException:
                 self._release()
                 raise

@@ -14,7 +14,6 @@ from ai_runner.drivers.stm32 import connecting
 from ai_runner.drivers.stm32.board import Board, read_board
 from ai_runner.drivers.stm32.description import model_info, runtime_number, time_source
 from ai_runner.drivers.stm32.execution import Execution, ServedModel, least_seconds
-from ai_runner.drivers.stm32.expectation import check_expected, expected_hash
 from ai_runner.drivers.stm32.extension import extend, is_repeatable
 from ai_runner.drivers.stm32.link import Link
 from ai_runner.drivers.stm32.options import OPTIONS, LinkOptions
@@ -32,6 +31,7 @@ from ai_runner.errors import (
 )
 from ai_runner.exclusive_use import ExclusiveUse
 from ai_runner.model import Mode, ModelInfo
+from ai_runner.model_hash import check_expected, expected_hash
 from ai_runner.profile import RunResult
 from ai_runner.transport.cassette import Piece
 from ai_runner.transport.player import RecordedPeer
@@ -93,7 +93,8 @@ class Stm32Driver(WireDriver):
                 self._models = {model.name: _served(board, i) for i, model in enumerate(board.models)}
                 if wanted:
                     infos = [model.info for model in self._models.values()]
-                    check_expected(infos, wanted, expected, transport.describe())
+                    hint = "flash the application that was generated from it"
+                    check_expected(infos, wanted, expected, transport.describe(), hint)
             except BaseException:
                 self._release()
                 raise

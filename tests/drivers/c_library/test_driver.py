@@ -339,6 +339,12 @@ class TestContract:
             assert "ST.AI (st-ai api) 10.2.0" in driver.describe()
             driver.close()
 
+    def test_the_expected_model(self, abi_probe: Path, open_driver) -> None:
+        path = abi_probe / "stai_f32"
+        assert open_driver(path, "?expect=0x70F0000000000000000000000000700f").names() == ("network",)
+        with pytest.raises(InvalidModelError, match="has another model than 70f00001: network 0x70f0"):
+            open_driver(path, "?expect=70f00001")
+
     @pytest.mark.parametrize("options", ["?api=other", "?loop=fast", "?isolate=yes", "?threads=2"])
     def test_options_are_checked_at_once(self, options: str) -> None:
         with pytest.raises(InvalidParamError):

@@ -8,7 +8,6 @@ import pytest
 
 from ai_runner.drivers.stm32.description import model_info, time_source
 from ai_runner.drivers.stm32.device import device_info
-from ai_runner.drivers.stm32.expectation import expected_hash, normalised
 from ai_runner.drivers.stm32.node_types import m_id_of, node_name, type_name
 from ai_runner.drivers.stm32.protocol import (
     DIALECTS,
@@ -20,7 +19,6 @@ from ai_runner.drivers.stm32.protocol import (
     TensorDesc,
 )
 from ai_runner.drivers.stm32.protocol.codes import Capability, NotGiven, Runtime, RuntimeApi, Tool
-from ai_runner.errors import InvalidParamError
 from ai_runner.model import Caps
 from ai_runner.profile import TimeSource
 
@@ -148,10 +146,3 @@ def test_nodes_of_each_runtime() -> None:
     assert m_id_of(Runtime.ATONN, epoch.id) == 3
     assert node_name(Runtime.STM_AI, epoch, 4) == "ai_node_4"
     assert node_name(Runtime.STM_AI, replace(epoch, name="conv"), 4) == "conv"
-
-
-def test_hashes_are_compared_by_their_digits() -> None:
-    assert normalised(" 0x7469_6E79 ") == "74696e79"
-    assert expected_hash("0x7469_6E79") == "74696e79"
-    with pytest.raises(InvalidParamError, match="neither a file nor a hash"):
-        expected_hash("model.tflite")

@@ -1,4 +1,4 @@
-"""`?expect=`: the model that has to be on the board."""
+"""Hashes that name a model, and `?expect=`: the model that has to be there."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def normalised(signature: str) -> str:
     return signature.strip().lower().removeprefix("0x").replace("_", "")
 
 
-def check_expected(models: Sequence[ModelInfo], wanted: str, expected: str, where: str) -> None:
-    """Raises InvalidModelError when none of `models` has the hash `wanted`, which was given as `expected`."""
+def check_expected(models: Sequence[ModelInfo], wanted: str, expected: str, where: str, hint: str) -> None:
+    """Raises InvalidModelError, with `hint`, when none of `models` has the hash `wanted`, given as `expected`."""
     if any(normalised(model.hash) == wanted for model in models):
         return
     there = ", ".join(f"{model.name} {model.hash or 'without hash'}" for model in models)
     raise InvalidModelError(
-        f"{where}: the board has another model than {expected}: {there}",
-        hint="flash the application that was generated from it",
+        f"{where}: has another model than {expected}: {there}",
+        hint=hint,
         evidence={"expected": wanted, "models": {model.name: model.hash for model in models}},
     )
