@@ -36,5 +36,7 @@ def test_neither_file_nor_hash() -> None:
 def test_one_of_the_models_has_to_be_the_expected_one() -> None:
     other = replace(MODEL, name="other", hash="")
     check_expected([other, MODEL], "abcd12", "0xABCD12", "here", "do this")
-    with pytest.raises(InvalidModelError, match=r"here: has another model than m\.tflite: other without hash, net 0xAB"):
+    with pytest.raises(
+        InvalidModelError, match=r"here: has another model than m\.tflite: other without hash, net 0xAB"
+    ):
         check_expected([other, MODEL], "abcd13", "m.tflite", "here", "do this")
