@@ -37,6 +37,7 @@ FLOORS = {
             "host",
             "firmware_proto",
             "impulse",
+            "input_source",
             "in_process",
             "io_tensor",
             "model",

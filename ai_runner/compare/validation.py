@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy.typing as npt
 
@@ -21,6 +21,7 @@ from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.tolerance import ToleranceRule
 from ai_runner.compare.verdict import RunSummary, TargetResult, Validation, one_line, reasons_against
 from ai_runner.errors import AiRunnerError, InvalidParamError
+from ai_runner.input_source import InputSource
 from ai_runner.model import Mode
 from ai_runner.profile import RunResult
 
@@ -31,29 +32,10 @@ CHUNK_SAMPLES = 32  # few enough for a progress bar to move on a slow board
 CHUNK_BYTES = 8 << 20  # of tensors that one runtime takes and returns for a chunk
 
 
-class Source(Protocol):
-    """Inputs of the reference, read in chunks (`ai_runner.data` has some)."""
-
-    @property
-    def samples(self) -> int:
-        """How many there are."""
-
-    @property
-    def seed(self) -> int | None:
-        """Of random inputs."""
-
-    @property
-    def description(self) -> str:
-        """Where they come from, one line."""
-
-    def chunk(self, start: int, stop: int) -> list[Array]:
-        """Samples start..stop-1: one array an input, ``(stop - start,) + sample_shape`` in the reference's type."""
-
-
 def validate(
     reference: Session,
     targets: Sequence[Session],
-    source: Source,
+    source: InputSource,
     *,
     labels: Array | None = None,
     task: Task | None = None,
@@ -179,7 +161,7 @@ class _Step:
         judges: Sequence[TargetJudge],
         stages: Stages,
         task: TaskJudge,
-        source: Source,
+        source: InputSource,
         labels: Array | None,
         progress: Progress | None,
         recorder: Recorder | None,
@@ -239,7 +221,7 @@ class _Step:
             self._progress(self._done, self._source.samples * (1 + len(self._judges)))
 
 
-def _chunk_length(believed: Participant, source: Source, most_samples: int, most_bytes: int) -> int:
+def _chunk_length(believed: Participant, source: InputSource, most_samples: int, most_bytes: int) -> int:
     """Samples of a chunk. What nodes return is known only from a run: one sample is run for it and forgotten."""
     info = believed.info
     size = sum(tensor.size_bytes for tensor in (*info.inputs, *info.outputs))

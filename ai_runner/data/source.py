@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy.typing as npt
+from typing import Protocol
 
 from ai_runner.data.array_inputs import FileInputs
 from ai_runner.data.csv_inputs import CsvInputs, csv_labels
@@ -18,32 +16,18 @@ from ai_runner.data.loader_inputs import LoaderInputs, names_loader
 from ai_runner.data.preprocessing import Preprocessing
 from ai_runner.data.sound_inputs import SoundInputs
 from ai_runner.errors import InvalidParamError
+from ai_runner.input_source import InputSource
 from ai_runner.model import TensorInfo
 
 _TABLES = (".csv", ".tsv")
 
 
-class Source(Protocol):
-    """Inputs of a model, read in chunks, and their labels where they have some."""
-
-    @property
-    def samples(self) -> int:
-        """How many there are."""
-
-    @property
-    def seed(self) -> int | None:
-        """Of random inputs."""
+class Source(InputSource, Protocol):
+    """Inputs of a model, and their labels where they have some."""
 
     @property
     def labels(self) -> Labels | None:
         """What the data says that the answers are."""
-
-    @property
-    def description(self) -> str:
-        """Where they come from and what is done with them, one line."""
-
-    def chunk(self, start: int, stop: int) -> list[npt.NDArray[Any]]:
-        """Samples start..stop-1: one array an input, ``(stop - start,) + sample_shape`` in the model's type."""
 
 
 def open_source(
