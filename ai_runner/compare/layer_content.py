@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod, sqrt
+from math import gcd, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,15 @@ from ai_runner.compare.arrangement import Arrangement, arrangements, shape_witho
 from ai_runner.compare.layer_pair import NodeTensor
 from ai_runner.compare.metrics import dot
 from ai_runner.compare.tensor_pair import real_values
-from ai_runner.model import TensorInfo
 from ai_runner.profile import NodeProfile
+from ai_runner.rerun import TensorPlace
 
 Array = npt.NDArray[Any]
 Unit = npt.NDArray[np.float64]
 
 SAME_CONTENT = 0.99  # correlation from which two tensors are taken for the same one
 _CLEARLY_BETTER = 10.0  # how many times closer to 1 another correlation has to be
-_LOOKED_AT = 1 << 16  # values of a tensor that its content is judged by
+_LOOKED_AT = 1 << 14  # values of a tensor that its content is judged by
 _TOO_FEW = 8  # fewer values correlate by chance (two always do)
 
 
@@ -66,6 +66,7 @@ class Contents:
         self._images = sorted(shape for shape in shapes if len(shape) > 1)
         self._units: dict[tuple[int, int, Arrangement | None, bool], Unit | float | None] = {}
         self._found: dict[tuple[int, int, int, int], Likeness] = {}
+        self._ways: dict[tuple[tuple[int, ...], TensorPlace], tuple[Arrangement, ...]] = {}
 
     def known(self) -> bool:
         """True when both sides show data."""
@@ -87,21 +88,25 @@ class Contents:
         if not isinstance(expected, np.ndarray) or not isinstance(found, np.ndarray):
             return Likeness()
         best = Likeness(dot(expected, found))
-        for way in self._ways(mine.tensor, theirs.tensor) if best.correlation < 1.0 - 1e-6 else ():
+        for way in self._arrangements(mine, theirs) if best.correlation < 1.0 - 1e-6 else ():
             moved = self._unit(theirs, way, of_reference=False)
             # A layer that is wrong is still closer to itself than to itself in another order.
             if isinstance(moved, np.ndarray) and 1.0 - dot(expected, moved) < (1.0 - best.correlation) / 2:
                 best = Likeness(dot(expected, moved), way)
         return best
 
-    def _ways(self, mine: TensorInfo, theirs: TensorInfo) -> Iterable[Arrangement]:
+    def _arrangements(self, mine: NodeTensor, theirs: NodeTensor) -> Sequence[Arrangement]:
         """How channels may have moved; of two vectors, as if they were an image of the target, flattened."""
         if not self._moving:
             return ()
-        if max(len(shape_without_ones(tensor)) for tensor in (mine, theirs)) > 1:
-            return arrangements(mine, theirs)
-        images = (replace(theirs, shape=(1, *shape)) for shape in self._images)
-        return (way for image in images for way in arrangements(mine, image))
+        key = mine.tensor.shape, (theirs.position, theirs.output)
+        if key not in self._ways:
+            found = arrangements(mine.tensor, theirs.tensor)
+            if len(shape_without_ones(mine.tensor)) <= 1 and len(shape_without_ones(theirs.tensor)) <= 1:
+                images = (replace(theirs.tensor, shape=(1, *shape)) for shape in self._images)
+                found = tuple(way for image in images for way in arrangements(mine.tensor, image))
+            self._ways[key] = found
+        return self._ways[key]
 
     def _unit(self, place: NodeTensor, way: Arrangement | None, *, of_reference: bool) -> Unit | float | None:
         """The values without their mean, of norm 1; a constant itself; None for no data, too little, NaN or Inf."""
@@ -119,7 +124,7 @@ def _unit(data: Sequence[Array], place: NodeTensor, way: Arrangement | None) -> 
     if way is not None:
         stored = way(stored)
     if place.tensor.quantization is None or not place.tensor.quantization.per_channel:
-        stored = stored.reshape(-1)[:: -(-stored.size // _LOOKED_AT)]
+        stored = stored.reshape(-1)[:: _stride(stored.size)]
     values = real_values(place.tensor, stored).astype(np.float64).reshape(-1)
     if not np.isfinite(values).all():
         return None
@@ -127,3 +132,11 @@ def _unit(data: Sequence[Array], place: NodeTensor, way: Arrangement | None) -> 
     norm = sqrt(dot(centred, centred))
     constant = float(values[0])
     return constant if norm <= 1e-9 * max(1.0, abs(constant)) else centred / norm
+
+
+def _stride(size: int) -> int:
+    """Without a common divisor with the size: one with the number of channels would look at the same channels only."""
+    stride = max(1, -(-size // _LOOKED_AT))
+    while gcd(stride, size) > 1:
+        stride += 1
+    return stride

@@ -314,3 +314,13 @@ def test_content_finds_every_layer_wherever_it_is(tensors: Any, data: Any, count
     theirs = [tensors.node(m_id, tensors.f32(f"x{i}", 64), values[i]) for i, m_id in zip(kept, numbers, strict=True)]
     alignment = align_layers(ours, theirs, same_model=same_model)
     assert sorted((a, kept[b]) for a, b, _ in found(alignment)) == [(i, i) for i in sorted(kept)]
+
+
+def test_content_is_not_looked_for_in_a_few_channels_only(tensors: Any) -> None:
+    """A large tensor is looked at in steps; here 0 and 32 of its 64 channels are dead."""
+    data = [noise(64, 64, 64), noise(64, 64, 64)]
+    for x in data:
+        x[..., ::32] = 0
+    ours = [tensors.node(i, tensors.f32(f"t{i}", 64, 64, 64), x) for i, x in enumerate(data)]
+    theirs = [tensors.node(i, tensors.f32(f"x{i}", 64, 64, 64), x) for i, x in enumerate(reversed(data))]
+    assert found(align_layers(ours, theirs, same_model=False)) == [(0, 1, "content"), (1, 0, "content")]
