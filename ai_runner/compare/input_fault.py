@@ -20,16 +20,24 @@ from ai_runner.rerun import MODEL_INPUT, TensorPlace
 Judge = Callable[[Exhibit], bool]
 
 
-def input_fault(exhibit: Exhibit, inputs: tuple[TensorInfo, ...], explains: Judge) -> str:
+# What they write is what they were given: they make no constant of something else.
+PASSED_ON = frozenset(
+    {"QUANTIZE", "DEQUANTIZE", "CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "PAD", "PADV2", "TRANSPOSE"}
+)
+
+
+def input_fault(exhibit: Exhibit, inputs: tuple[TensorInfo, ...], explains: Judge, operator: str = "") -> str:
     """What happened to an input, one clause; '' when nothing that is known explains the target's result.
 
     Args:
         exhibit: samples in which a layer that reads the model's inputs lies outside of its band.
         inputs: of the model.
         explains: whether trusted kernels give the target's result on the inputs of an exhibit.
+        operator: that the layer is, as LiteRT names it; '' for the whole model.
     """
-    if np.ptp(np.nan_to_num(exhibit.target.astype(np.float64))) == 0.0:
-        return ""  # many inputs lead to a constant
+    constant = np.ptp(np.nan_to_num(exhibit.target.astype(np.float64))) == 0.0
+    if constant and (operator not in PASSED_ON or not exhibit.target.any()):
+        return ""  # many inputs lead to a constant, and zeros are also what nobody wrote
     with np.errstate(all="ignore"):
         for place, array in exhibit.inputs.items():
             if place[0] == MODEL_INPUT:

@@ -153,8 +153,9 @@ class NoiseBand:
         low, high = _band(trusted)
         below, above, width = self._distances(target, low, high)
         distance = np.maximum(below, above)
-        if not self._integers:
+        if target.dtype.kind == "f":
             distance = self._without_non_finite(distance, target, low, high)
+        if not self._integers:
             finite = np.abs(high[np.isfinite(high)]), np.abs(low[np.isfinite(low)])
             self._maximum = max(self._maximum, *(float(x.max(initial=0.0)) for x in finite))
         outside = distance > (0.0 if self._same or not self._integers else _STEP_SLACK)

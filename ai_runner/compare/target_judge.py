@@ -216,7 +216,9 @@ class TargetJudge:
         right = place[0] == MODEL_OUTPUTS and (output is None or not output.diverges)
         if exhibit is None or right:
             return ""
-        return input_fault(exhibit, self._reference.inputs, lambda other: found.explains(place, other))
+        places = zip(self._layers.places, layers, strict=True)
+        operator = next((layer.type for at, layer in places if at == place), "")
+        return input_fault(exhibit, self._reference.inputs, lambda other: found.explains(place, other), operator)
 
     def _first_wrong(self, layers: Sequence[LayerComparison]) -> TensorPlace:
         """The first layer that introduces an error; the first output where none does."""

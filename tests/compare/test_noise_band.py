@@ -68,6 +68,18 @@ def test_further_correct_results_are_asked_for_where_integers_lie_outside(base: 
     assert asked == [True]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("share", [1, 1000])
+def test_a_real_target_of_an_integer_reference_has_no_nan(base: Array, value: float, share: int) -> None:
+    assert INT8.quantization is not None
+    target = INT8.quantization.dequantize(base)
+    target.reshape(-1)[:share] = value
+    band = NoiseBand(INT8, FLOAT)
+    band.update(target, {"set 0": base}, 1)
+    assert band.result().non_finite == share
+    assert "NaN or Inf" in band.result().reason
+
+
 def test_one_step_in_few_elements_is_noise(base: Array) -> None:
     target = base.copy()
     target[:, 0, :] += np.array([[1], [0], [-1], [0], [0]] * 5, np.int8)  # 40 of 1000, 10 of 250 in each channel

@@ -25,14 +25,14 @@ def info(array: Array, scale: float = 0.1, zero_point: int = 3) -> TensorInfo:
     return TensorInfo("image", (1, *array.shape[1:]), array.dtype, quantization)
 
 
-def fault(array: Array, target: Array, **quantization: Any) -> str:
+def fault(array: Array, target: Array, operator: str = "", **quantization: Any) -> str:
     """What is said of a layer that hands its input on unchanged."""
     exhibit = Exhibit({PLACE: array}, target, {"reference": array}, b"", 0)
 
     def explains(other: Exhibit) -> bool:
         return bool(np.array_equal(other.inputs[PLACE], other.target))
 
-    return input_fault(exhibit, (info(array, **quantization),), explains)
+    return input_fault(exhibit, (info(array, **quantization),), explains, operator)
 
 
 @pytest.mark.parametrize("kind", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"])
@@ -68,6 +68,18 @@ def test_what_the_layer_could_have_done_is_not_the_inputs() -> None:
     assert fault(small, small - 3, zero_point=3) == ""  # also a wrong zero point of the layer
     assert fault(IMAGES, np.concatenate([IMAGES[:1], IMAGES[:-1]])) == ""  # also a stale output
     assert fault(IMAGES, np.zeros_like(IMAGES)) == ""  # a constant comes from many inputs
+
+
+def test_a_constant_is_the_inputs_where_the_operator_makes_none() -> None:
+    real = np.random.default_rng(3).uniform(0.1, 0.9, (3, 50)).astype(np.float32)
+    exhibit = Exhibit({PLACE: real}, np.full(real.shape, -128, np.int8), {"reference": real}, b"", 0)
+
+    def explains(other: Exhibit) -> bool:
+        return not other.inputs[PLACE].any()
+
+    assert input_fault(exhibit, (info(real),), explains, "QUANTIZE").endswith("were all zero")
+    assert input_fault(exhibit, (info(real),), explains, "CONV_2D") == ""
+    assert fault(IMAGES, np.zeros_like(IMAGES), "RESHAPE") == ""  # also memory that nobody wrote to
 
 
 def test_real_values_are_cast_too() -> None:
