@@ -35,6 +35,7 @@ from ai_runner.errors import AiRunnerError
 from ai_runner.model import ModelInfo, TensorInfo
 from ai_runner.report.output_file import whole_file
 from ai_runner.report.task_json import changed_answers_dict, task_dict
+from ai_runner.result_bundle.description import count
 
 SCHEMA = "ai-runner/validation/1"
 
@@ -304,12 +305,12 @@ def _info(info: ModelInfo) -> dict[str, Any]:
         "hash": info.hash,
         "model_datetime": info.model_datetime,
         "compile_datetime": info.compile_datetime,
-        "n_nodes": info.n_nodes,
-        "macc": info.macc,
+        "n_nodes": count(info.n_nodes),
+        "macc": count(info.macc),
         "inputs": [_tensor_info(tensor) for tensor in info.inputs],
         "outputs": [_tensor_info(tensor) for tensor in info.outputs],
-        "params": [{"name": pool.name, "size": pool.size} for pool in info.params],
-        "activations": [{"name": pool.name, "size": pool.size} for pool in info.activations],
+        "params": [{"name": pool.name, "size": count(pool.size)} for pool in info.params],
+        "activations": [{"name": pool.name, "size": count(pool.size)} for pool in info.activations],
         "runtime": {
             "protocol": runtime.protocol,
             "name": runtime.name,
@@ -325,8 +326,8 @@ def _info(info: ModelInfo) -> dict[str, Any]:
             "dev_id": device.dev_id,
             "system": device.system,
             "machine": device.machine,
-            "sys_clock": device.sys_clock,
-            "bus_clock": device.bus_clock,
+            "sys_clock": count(device.sys_clock),
+            "bus_clock": count(device.bus_clock),
             "attrs": list(device.attrs),
         },
     }

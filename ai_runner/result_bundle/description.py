@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,16 @@ from ai_runner.tensor_format import TensorFormat
 Table = Mapping[str, Any]
 
 
+def count(value: float) -> int:
+    """A number of things, as a driver of another package gave it; 0 for what cannot be one."""
+    return int(value) if isfinite(value) and value > 0 else 0
+
+
+def _version(numbers: Sequence[int]) -> list[int]:
+    """Three numbers, whatever a driver of another package gave."""
+    return [count(number) for number in (*numbers, 0, 0, 0)[:3]]
+
+
 def described(info: ModelInfo) -> dict[str, Any]:
     """The tables ``model``, ``runtime`` and ``device`` of a runtime."""
     runtime, device = info.runtime, info.device
@@ -21,18 +32,18 @@ def described(info: ModelInfo) -> dict[str, Any]:
         "model": {
             "name": info.name,
             "hash": info.hash,
-            "n_nodes": int(info.n_nodes),
-            "macc": int(info.macc),
+            "n_nodes": count(info.n_nodes),
+            "macc": count(info.macc),
             "inputs": [_tensor(tensor) for tensor in info.inputs],
             "outputs": [_tensor(tensor) for tensor in info.outputs],
-            "params": [{"name": pool.name, "size": int(pool.size)} for pool in info.params],
-            "activations": [{"name": pool.name, "size": int(pool.size)} for pool in info.activations],
+            "params": [{"name": pool.name, "size": count(pool.size)} for pool in info.params],
+            "activations": [{"name": pool.name, "size": count(pool.size)} for pool in info.activations],
         },
         "runtime": {
             "protocol": runtime.protocol,
             "name": runtime.name,
-            "version": [int(number) for number in runtime.version],
-            "tools_version": [int(number) for number in runtime.tools_version],
+            "version": _version(runtime.version),
+            "tools_version": _version(runtime.tools_version),
             "compiler": runtime.compiler,
             "attributes": {str(key): str(value) for key, value in runtime.attributes.items()},
             "generated_code": runtime.generated_code,
@@ -43,8 +54,8 @@ def described(info: ModelInfo) -> dict[str, Any]:
             "dev_id": device.dev_id,
             "system": device.system,
             "machine": device.machine,
-            "sys_clock": int(device.sys_clock),
-            "bus_clock": int(device.bus_clock),
+            "sys_clock": count(device.sys_clock),
+            "bus_clock": count(device.bus_clock),
             "attrs": list(device.attrs),
         },
     }
@@ -86,7 +97,7 @@ def _tensor(tensor: TensorInfo) -> dict[str, Any]:
         "shape": [int(size) for size in tensor.shape],
         "dtype": tensor.dtype.newbyteorder("<").str,
     }
-    if tensor.quantization is not None:
+    if tensor.quantization is not None and tensor.dtype.kind in "iu" and all(map(isfinite, tensor.quantization.scale)):
         told["scale"] = [float(scale) for scale in tensor.quantization.scale]
         told["zero_point"] = [int(zero) for zero in tensor.quantization.zero_point]
         told["axis"] = int(tensor.quantization.axis)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from ai_runner.bundle.worst_samples import KEPT, Chunk, WorstSamples
 from ai_runner.bundle.writer import BundleWriter
 from ai_runner.errors import HwIOError, InvalidParamError
-from ai_runner.model import DeviceInfo, Mode, ModelInfo, NodeInfo, RuntimeInfo, TensorInfo
+from ai_runner.model import DeviceInfo, MemoryPool, Mode, ModelInfo, NodeInfo, RuntimeInfo, TensorInfo
 from ai_runner.profile import NodeProfile, RunResult, TimeSource
+from ai_runner.quantization import Quantization
 from ai_runner.result_bundle.bundle import Bundle
+from ai_runner.result_bundle.description import model_of
 
 X = TensorInfo("x", (1, 4), np.dtype(np.float32))
 INFO = ModelInfo("network", (X,), (X,), RuntimeInfo("p", "n"), DeviceInfo("HOST", "d", "i"))
@@ -129,3 +132,26 @@ def test_the_worst_samples_whatever_the_chunks_are(
         assert error == (None if np.isinf(errors[sample]) else errors[sample])
         tensors = np.load(folder / name)
         np.testing.assert_array_equal(tensors["target.node.0.0"], values[sample] + 1)
+
+
+NAN = float("nan")
+ODD = [
+    replace(INFO, runtime=replace(INFO.runtime, version=(1, 2))),
+    replace(INFO, runtime=replace(INFO.runtime, tools_version=(1, -2, 3, 4))),
+    replace(INFO, macc=-5, n_nodes=-1, params=(MemoryPool("w", -1),)),
+    replace(INFO, device=replace(INFO.device, sys_clock=NAN, bus_clock=-1)),  # type: ignore[arg-type]
+    replace(INFO, name="n" * 5000, outputs=(replace(X, name="\ud800\n" * 5000),)),
+    replace(INFO, outputs=(replace(X, quantization=Quantization((0.0,), (0,))),)),
+    replace(INFO, outputs=(replace(X, dtype=np.dtype(np.int8), quantization=Quantization((NAN,), (0,))),)),
+]
+
+
+@pytest.mark.parametrize("info", ODD)
+def test_what_a_driver_says_of_itself_costs_nobody_a_long_run(tmp_path: Path, info: ModelInfo) -> None:
+    ones = np.ones((2, 4), info.outputs[0].dtype)
+    with BundleWriter(tmp_path / "b") as writer:
+        writer.ran(None, [ones], RunResult(info, Mode.IO_ONLY, (ones,), (), TimeSource.HOST))
+        writer.finish(REPORT, info, {})
+    with Bundle(tmp_path / "b") as bundle:
+        bundle.verify()
+        model_of(bundle.manifest["runtimes"][0])
