@@ -1,17 +1,16 @@
-"""Small .onnx models written for one test each, drivers that are closed at its end, and bare sessions beside them."""
+"""Small .onnx models written for one test each, and bare sessions beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ai_runner.deadline import Deadline
-from ai_runner.descriptor import parse_descriptor
 from ai_runner.driver import Array
 from ai_runner.drivers.onnx.driver import OnnxDriver
 
@@ -101,20 +100,9 @@ def models(tmp_path: Path) -> Writer:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., OnnxDriver]]:
+def connect(connect_to: Callable[..., Any]) -> Callable[..., OnnxDriver]:
     """Opens a model, ``connect(path, optimize="all")``."""
-    made: list[OnnxDriver] = []
-
-    def connected(path: Path, **options: Any) -> OnnxDriver:
-        text = "&".join(f"{key}={value}" for key, value in options.items())
-        driver = OnnxDriver(parse_descriptor(f"onnx:{path}" + (f"?{text}" if text else "")))
-        made.append(driver)
-        driver.open(Deadline(None))
-        return driver
-
-    yield connected
-    for driver in made:
-        driver.close()
+    return partial(connect_to, OnnxDriver, "onnx")
 
 
 @pytest.fixture

@@ -1,17 +1,16 @@
-"""Small .tflite models written for one test each, and drivers that are closed at its end."""
+"""Small .tflite models written for one test each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ai_runner.deadline import Deadline
-from ai_runner.descriptor import parse_descriptor
 from ai_runner.drivers.tflite.driver import TfliteDriver
 
 
@@ -162,17 +161,6 @@ def models(tmp_path: Path) -> Writer:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., TfliteDriver]]:
+def connect(connect_to: Callable[..., Any]) -> Callable[..., TfliteDriver]:
     """Opens a model, ``connect(path, kernels="reference")``."""
-    made: list[TfliteDriver] = []
-
-    def connected(path: Path, **options: Any) -> TfliteDriver:
-        text = "&".join(f"{key}={value}" for key, value in options.items())
-        driver = TfliteDriver(parse_descriptor(f"tflite:{path}" + (f"?{text}" if text else "")))
-        made.append(driver)
-        driver.open(Deadline(None))
-        return driver
-
-    yield connected
-    for driver in made:
-        driver.close()
+    return partial(connect_to, TfliteDriver, "tflite")
