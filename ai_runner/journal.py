@@ -226,9 +226,14 @@ def _checksums(path: Path) -> list[str]:
     try:
         among = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
         files = [each for each in among if each == path or each.suffix in _LIBRARIES]
-        return [hashlib.sha256(each.read_bytes()).hexdigest() for each in files]
+        return [_checksum(each) for each in files]
     except (OSError, ValueError):
         return []
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _locked(path: Path) -> IO[bytes]:

@@ -61,10 +61,9 @@ class SoundInputs:
         self._preprocessing = preprocessing
         self._files = files
         self.rate = 0
-        places: list[tuple[int, int]] = []
-        for i, name in enumerate(files.names):
-            places += [(i, start) for start in self._starts(files.folder / name)]
-        self._places = np.array(places, np.int64).reshape(-1, 2)
+        starts = [np.array(self._starts(files.folder / name), np.int64) for name in files.names]
+        file_numbers = np.repeat(np.arange(len(starts)), [len(each) for each in starts])
+        self._places = np.stack([file_numbers, np.concatenate(starts)], axis=1)
         if not len(self._places):
             raise InvalidParamError(f"{files.folder}: no file is as long as the window of {self._window} samples")
         self.samples = len(self._places)
@@ -90,7 +89,7 @@ class SoundInputs:
     def _labels(self, labels: Labels | None) -> Labels | None:
         return None if labels is None else Labels(labels.values[self._places[:, 0]], labels.where, labels.names)
 
-    def _starts(self, path: Path) -> list[int]:
+    def _starts(self, path: Path) -> Sequence[int]:
         """First samples of the windows of a file; negative ones begin with zeros."""
         frames, rate, channels = _header(path)
         if self.rate not in (0, rate):
@@ -105,7 +104,7 @@ class SoundInputs:
             raise InvalidParamError(f"{path}: holds no samples")
         match self._preprocessing.window:
             case "all":
-                return list(range(0, frames - self._window + 1, self._window))
+                return range(0, frames - self._window + 1, self._window)
             case "first":
                 return [0]
             case "center":
