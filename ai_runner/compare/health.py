@@ -106,7 +106,8 @@ class HealthMonitor:
         if expected is not None:
             expected = as_stored_by(self._tensor, self._expected_as, expected, values.shape)
             same = expected.dtype == values.dtype and np.array_equal(expected, values)
-            self._reference.add(counts if same else ValueCounts.of(expected, self._channels))
+            right = counts if same else ValueCounts.of(expected, self._channels, self._slack)
+            self._reference.add(right, self._slack)
             expected = expected.reshape(len(rows), -1)
         self._unchanged.update(rows, expected, new_inputs, self._slack)
         self._unwritten_nan += self._unwritten.update(rows, expected, self._slack)

@@ -18,7 +18,8 @@ class ValueCounts:
     Attributes:
         low, high: smallest and largest finite value by channel (last dimension), ``(channels,)``; inf and -inf without.
         count, nan, inf: elements.
-        at_lower, at_upper: elements at the ends of an integer's range; of real ones at `lowest` and `highest`.
+        at_lower, at_upper: elements at the ends of an integer's range; of real ones at `lowest` and `highest`. Those of
+            a reference may be as near as values can be rounded.
     """
 
     low: npt.NDArray[np.float64]
@@ -35,8 +36,14 @@ class ValueCounts:
         return cls(np.full(channels, np.inf), np.full(channels, -np.inf))
 
     @classmethod
-    def of(cls, values: Array, channels: int) -> ValueCounts:
-        """Of a chunk, ``(batch, ..., channels)`` or any shape with as many values."""
+    def of(cls, values: Array, channels: int, near: float = 0) -> ValueCounts:
+        """Of a chunk.
+
+        Args:
+            values: ``(batch, ..., channels)``, or any shape with as many values.
+            channels: size of the last dimension.
+            near: how far from an end of the range still counts as there.
+        """
         found = cls.none(channels)
         found.count = values.size
         rows = values.reshape(-1, channels)
@@ -44,18 +51,18 @@ class ValueCounts:
             found.nan, found.inf = (int(np.count_nonzero(odd(values))) for odd in (np.isnan, np.isinf))
             rows = np.where(np.isfinite(rows), rows, np.nan) if found.nan or found.inf else rows
         found.low, found.high = (f.reduce(rows, axis=0).astype(np.float64) for f in (np.fmin, np.fmax))
-        lower, upper = found.lowest, found.highest
+        lower, upper = found.lowest + near, found.highest - near
         if values.dtype.kind in "iu":
             limits = np.iinfo(values.dtype)
-            lower, upper = float(limits.min), float(limits.max)
-        found.at_lower = int(np.count_nonzero(rows == lower)) if found.lowest == lower else 0
-        found.at_upper = int(np.count_nonzero(rows == upper)) if found.highest == upper else 0
+            lower, upper = limits.min + int(near), limits.max - int(near)
+        found.at_lower = int(np.count_nonzero(rows <= lower)) if found.lowest <= lower else 0
+        found.at_upper = int(np.count_nonzero(rows >= upper)) if found.highest >= upper else 0
         return found
 
-    def add(self, other: ValueCounts) -> None:
-        """Adds those of another chunk."""
-        self.at_lower = _joined(self.lowest, self.at_lower, other.lowest, other.at_lower)
-        self.at_upper = _joined(-self.highest, self.at_upper, -other.highest, other.at_upper)
+    def add(self, other: ValueCounts, near: float = 0) -> None:
+        """Adds those of another chunk, whose ends count as the same within `near`."""
+        self.at_lower = _joined(other.lowest - self.lowest, self.at_lower, other.at_lower, near)
+        self.at_upper = _joined(self.highest - other.highest, self.at_upper, other.at_upper, near)
         self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
         for name in ("count", "nan", "inf"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -94,8 +101,8 @@ class ValueCounts:
         return np.asarray(self.high > self.low + slack, bool)
 
 
-def _joined(mine: float, my_count: int, theirs: float, their_count: int) -> int:
-    """How many are at the end that is further out, whichever of the two it is."""
-    if mine == theirs:
-        return my_count + their_count
-    return my_count if mine < theirs else their_count
+def _joined(further: float, mine: int, theirs: int, near: float) -> int:
+    """How many are at the end that is further out: mine where that is by `further`, both where within `near`."""
+    if abs(further) <= near:
+        return mine + theirs
+    return theirs if further < 0 else mine
