@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from ai_runner.bench.interruptions import interruptions
+from ai_runner.bench.placement import placed_by_chance
 from ai_runner.model import Caps, Mode, ModelInfo, NodeInfo
 from ai_runner.profile import RunResult, TimeSource
 
@@ -210,8 +211,9 @@ def measure_pairs(
     """Measures two runtimes in turn, single runs, in an order that is drawn for every pair.
 
     What slows the machine down for a while hits both. On the host's clock, where a model lies in memory moves its time
-    by some per cent for as long as it is loaded: two copies of one model differ by that. So both are connected anew, in
-    an order that is drawn too, for every pair, or for every few where connecting takes long. A run that does not
+    by some per cent for as long as it is loaded: two copies of one model differ by that. So both are connected anew at
+    places that are drawn, each first as often as the other, for every pair, or for every few where connecting takes
+    long. A run that does not
     count goes before each that does, because the other model has had the caches. And a short run that the scheduler
     interrupted is made again, up to five times: what it tells is how long another process took.
 
@@ -221,16 +223,20 @@ def measure_pairs(
     """
     sides = [new, old]
     collected = [_Collected(per_layer, _TRIES) for _ in sides]
-    together, a_connection, done, first = 1, pairs, 0, True
+    together, a_connection, done, connected = 1, pairs, 0, 0
+    order = [0, 1]
     while done < pairs:
         began = perf_counter()
         with ExitStack() as stack:
             runs = dict[int, Run]()
-            for side in random.permutation(2):
+            order = order[::-1] if connected % 2 else random.permutation(2).tolist()
+            connected += 1
+            for side in order:
+                stack.enter_context(placed_by_chance(random))
                 runs[side] = stack.enter_context(sides[side]())
-            warm_runs = warm_up if first else _WARM_AGAIN
+            warm_runs = warm_up if connected == 1 else _WARM_AGAIN
             sources = {collected[side].warm_up(runs[side], warm_runs) for side in random.permutation(2)}
-            if first and sources <= _HOST_CLOCK:
+            if connected == 1 and sources <= _HOST_CLOCK:
                 connections = min(pairs, max(_FEWEST_CONNECTIONS, int(_CONNECTING_S / (perf_counter() - began))))
                 together = a_connection = pairs // connections
             for _ in range(a_connection):
@@ -241,7 +247,6 @@ def measure_pairs(
                 for side in random.permutation(2):
                     collected[side].run_layered(runs[side])
                 done += 1
-        first = False
     if progress is not None:
         progress(pairs, pairs)
     return PairedMeasurement(collected[0].measurement(), collected[1].measurement(), together)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,23 @@ def test_on_the_hosts_clock_every_pair_is_connected_anew(fake: Any) -> None:
     found = measure_pairs(new, old, 50, np.random.default_rng(1))
     assert (new.connections, old.connections, found.together) == (50, 50, 1)
     assert len(found.new.model.times) == len(found.old.layers[0].series.times) == 50
+
+
+def test_each_side_is_connected_first_as_often_as_the_other(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    class Named(fake):
+        def __call__(self) -> Any:
+            opened.append(self.info.name)
+            return super().__call__()
+
+    sides = [Named(counting(), source=TimeSource.HOST) for _ in range(2)]
+    sides[0].info = replace(sides[0].info, name="new")
+    measure_pairs(*sides, 40, np.random.default_rng(1), per_layer=False)
+    first = opened[::2]
+    assert first.count("new") == 20
+    assert all(first[i] != first[i + 1] for i in range(0, 40, 2))
+    assert len(set(first[::2])) == 2
 
 
 def test_pairs_share_a_connection_where_connecting_takes_long(fake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
