@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ai_runner.descriptor import Descriptor, parse_descriptor
 from ai_runner.driver import Driver
 from ai_runner.errors import InvalidParamError, MissingRuntimeError
+
+if TYPE_CHECKING:
+    from ai_runner.transport.cassette import Cassette
 
 ENTRY_POINT_GROUP = "ai_runner.drivers"
 
@@ -139,7 +142,7 @@ def create_driver(descriptor: Descriptor, **keywords: Any) -> Driver:
 
 
 def _replaying_driver(descriptor: Descriptor, keywords: dict[str, Any]) -> Driver:
-    from ai_runner.transport.cassette import CassetteError, read_cassette
+    from ai_runner.transport.cassette import CassetteError
     from ai_runner.transport.player import Player
     from ai_runner.transport.wire import WireDriver
 
@@ -149,13 +152,30 @@ def _replaying_driver(descriptor: Descriptor, keywords: dict[str, Any]) -> Drive
             hint="replay:FILE or replay:FILE?speed=recorded",
         )
     at_recorded_speed = descriptor.choice("speed", ("once", "recorded"), "once") == "recorded"
-    cassette = read_cassette(descriptor.address)
+    cassette = _recording(descriptor)
     recorded = parse_descriptor(cassette.descriptor)
     cls = None if recorded.scheme == "replay" else driver_class(recorded.scheme)
     if cls is None or not issubclass(cls, WireDriver):
         raise CassetteError(f"{descriptor}: was recorded from {recorded}, which has no wire")
     player = Player(cls.recorded_peer(cassette.pieces), cassette.line, at_recorded_speed, cassette.lost)
     return cls(replace(recorded, text=str(descriptor)), transport=player, **keywords)
+
+
+def _recording(descriptor: Descriptor) -> Cassette:
+    """The cassette of a descriptor, whose path may be percent-encoded where it holds what ends a path there."""
+    from urllib.parse import unquote
+
+    from ai_runner.transport.cassette import CassetteError, read_cassette
+
+    path = descriptor.address
+    if not path:
+        raise InvalidParamError(f"{descriptor} names no recording", hint="replay:FILE; ai-runner record writes one")
+    try:
+        return read_cassette(path)
+    except CassetteError:
+        if unquote(path) == path:
+            raise
+        return read_cassette(unquote(path))
 
 
 def _entry_points() -> Iterator[DriverEntry]:

@@ -70,3 +70,18 @@ def test_garbage_cannot_be_replayed(tmp_path: Path, ai_runner: Any) -> None:
     ended = ai_runner("info", "-d", f"replay:{tmp_path / 'a'}")
     assert ended.code == 2
     assert "is not a cassette" in ended.err
+
+
+def test_a_recording_has_to_be_named(ai_runner: Any) -> None:
+    ended = ai_runner("info", "-d", "replay:")
+    assert ended.code == 2
+    assert "replay: names no recording" in " ".join(ended.err.split())
+
+
+@pytest.mark.parametrize("name", ["what?.cassette", "a?speed=b.cassette", "50%.cassette", "a%3Fb.cassette"])
+def test_a_recording_of_any_name_is_replayed(name: str, tmp_path: Path, ai_runner: Any) -> None:
+    recorded = Path(__file__).resolve().parents[2] / "examples" / "data" / "digits_board.cassette"
+    (tmp_path / name).write_bytes(recorded.read_bytes())
+    ended = ai_runner("info", "-d", f"replay:{tmp_path / name.replace('?', '%3F')}")
+    assert ended.code == 0
+    assert "digits" in ended.out
