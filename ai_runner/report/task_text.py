@@ -44,7 +44,8 @@ def _classification_lines(mine: ClassificationMetrics, theirs: ClassificationMet
         names = [printable(one.name) for one in mine.classes]
         worst = sorted(confused, key=lambda one: (-one[0], *one[1:]))[:_LISTED]
         lines.append(
-            "confused   " + ", ".join(f"{names[label]} for {names[answer]} {count} x" for count, label, answer in worst)
+            "confused   "
+            + ", ".join(f"{names[label]} taken for {names[answer]}: {count} x" for count, label, answer in worst)
         )
     if mine.unanswered:
         lines.append(f"unanswered {mine.unanswered} samples have a NaN among their scores")

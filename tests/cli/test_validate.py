@@ -298,7 +298,7 @@ def test_names_of_classes_from_every_side(ai_runner: Any, tmp_path: Path, report
     task = read(report)["targets"][0]["task"]
     assert task["confusion"] == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
     assert [one["name"] for one in task["classes"]] == ["up", "on", "off"]
-    assert "confused   up for off 1 x" in ended.out
+    assert "confused   up taken for off: 1 x" in ended.out
     for names, message in (("up,on", "2 names for 3 classes"), ("up,on,up", "the name 'up' comes twice")):
         ended = ai_runner(*question, "--label-names", names)
         assert (ended.code, message in ended.err) == (2, True)

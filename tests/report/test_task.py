@@ -48,7 +48,7 @@ def target() -> TargetResult:
 def test_lines_of_a_classification(target: TargetResult) -> None:
     assert task_lines(target, RunSummary("tflite:m", task=classified(REFERENCE))) == [
         "task       precision 0.5000 (-0.5000), recall 0.5000 (-0.5000), f1 0.4444 (-0.5556), roc auc 1.0000 (+0.0000)",
-        "confused   do\\x1bg for cat 1 x",
+        "confused   do\\x1bg taken for cat: 1 x",
         "unanswered 1 samples have a NaN among their scores",
         "answers    2 of 4 differ from the reference's: 2 were right, 0 became right",
         "           sample 2: $x$ -> nothing, label $x$",
