@@ -50,6 +50,7 @@ class BundleWriter:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._is_zip = self.path.suffix.lower() == ".zip"
         self.places: tuple[int, ...] = ()
         self._runtimes: dict[int | None, _RuntimeWriter] = {}
         self._worst: dict[int, WorstSamples] = {}
@@ -57,7 +58,7 @@ class BundleWriter:
 
     def _staging(self) -> Path:
         try:
-            zipped = self.path.suffix == ".zip"
+            zipped = self._is_zip
             if self.path.exists() and (self.path.is_dir() == zipped or (not zipped and any(self.path.iterdir()))):
                 raise InvalidParamError(
                     f"{self.path}: exists already", hint="choose a bundle that does not exist, or remove this one"
@@ -152,7 +153,7 @@ class BundleWriter:
         self._publish()
 
     def _publish(self) -> None:
-        if self.path.suffix != ".zip":
+        if not self._is_zip:
             if self.path.is_dir():
                 self.path.rmdir()
             self._folder.replace(self.path)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ai_runner.errors import AiRunnerError, ExitCode
+from ai_runner.errors import AiRunnerError, ExitCode, InvalidParamError
 
 BASES = ("noise-floor", "exact", "tolerance")
 _OUTPUTS = ("json", "html", "junit", "markdown", "save_baseline")
@@ -37,13 +38,22 @@ def policy_argument(text: str) -> str:
 
 
 def check_outputs(args: argparse.Namespace) -> None:
-    """Finds out before a long run whether its results can be written."""
+    """Finds out before a long run whether its results can be written, each to a file of its own."""
     from ai_runner.report.html.page import check_packages
     from ai_runner.report.output_file import check_writable
 
-    for option in _OUTPUTS:
-        if getattr(args, option, None):
-            check_writable(getattr(args, option))
+    taken: dict[Path, str] = {}
+    for option in (*_OUTPUTS, "bundle"):
+        path, name = getattr(args, option, None), f"--{option.replace('_', '-')}"
+        if path is None:
+            continue
+        if not path:
+            raise InvalidParamError(f"{name}: an empty path", hint="a variable that is not set?")
+        other = taken.setdefault(Path(path).absolute(), name)
+        if other != name:
+            raise InvalidParamError(f"{other} and {name} are the same file: {path}", hint="name two files")
+        if option != "bundle":  # its writer finds out by itself
+            check_writable(path)
     if getattr(args, "html", None):
         check_packages()
 

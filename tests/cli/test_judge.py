@@ -209,9 +209,22 @@ def test_where_a_bundle_may_go(ai_runner: Any, tmp_path: Path, fake_driver: Any)
         assert (ended.code, len(ended.err.splitlines())) == (2, 1)
     assert fake_driver.runs == []
     (tmp_path / "empty").mkdir()
-    for name in ("empty", "b.zip", "b.zip"):
+    for name in ("empty", "b.zip", "b.zip", "c.ZIP"):
         assert ai_runner(*SAME, "--bundle", tmp_path / name).code == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.zip", "empty", "full"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.zip", "c.ZIP", "empty", "full"]
+    assert (tmp_path / "c.ZIP").is_file()
+
+
+def test_results_do_not_take_each_others_place(ai_runner: Any, tmp_path: Path, fake_driver: Any) -> None:
+    path = tmp_path / "r.json"
+    for options, message in (
+        (("--json", path, "--markdown", path), "--json and --markdown are the same file"),
+        (("--json", path, "--bundle", path), "--json and --bundle are the same file"),
+        (("--json", ""), "--json: an empty path"),
+    ):
+        ended = ai_runner(*SAME, *options)
+        assert (ended.code, message in ended.err) == (2, True)
+    assert fake_driver.runs == []
 
 
 def test_an_interrupted_run_leaves_nothing(ai_runner: Any, tmp_path: Path) -> None:
