@@ -33,6 +33,7 @@ from ai_runner.compare.verdict import (
 )
 from ai_runner.errors import AiRunnerError
 from ai_runner.model import ModelInfo, TensorInfo
+from ai_runner.report.layer_map import layer_map_dicts
 from ai_runner.report.output_file import whole_file
 from ai_runner.report.task_json import changed_answers_dict, task_dict
 from ai_runner.result_bundle.description import count
@@ -70,6 +71,7 @@ def validation_dict(validation: Validation) -> dict[str, Any]:
         "provenance": _provenance(validation),
         "reference": _run(validation.reference),
         "targets": [_target(target) for target in validation.targets],
+        "layer_map": layer_map_dicts(validation.targets),
         "notes": list(validation.notes),
         "error": None if validation.error is None else _error(validation.error),
     }

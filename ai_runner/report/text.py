@@ -9,6 +9,7 @@ from ai_runner.compare.error_budget import budget_sentence
 from ai_runner.compare.noise_band import IntroducedError
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.compare.verdict import LayerComparison, OutputComparison, RunSummary, TargetResult, Validation, Verdict
+from ai_runner.report.layer_map import layer_map_lines
 from ai_runner.report.printable import printable, shortened
 from ai_runner.report.task_text import task_lines
 
@@ -62,6 +63,8 @@ def validation_lines(validation: Validation, width: int = 120) -> list[str]:
         lines += ["", *_target_lines(target, validation, width)]
     if len(validation.targets) > 1:
         passed = sum(target.verdict is Verdict.PASS for target in validation.targets)
+        side_by_side = layer_map_lines(validation.targets, width)
+        lines += ["", *side_by_side] if side_by_side else []
         lines += ["", f"verdict    {_shout(validation.verdict)}: {passed} of {len(validation.targets)} targets pass"]
     return lines
 
