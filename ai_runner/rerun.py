@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from ai_runner.quantization import Quantization
+
 Array = npt.NDArray[Any]
 
 MODEL_INPUT = -1
@@ -32,11 +34,14 @@ class Rerun:
         inputs: the recorded tensors that were read, in the order of the inputs of `model`.
         model: a .tflite file that computes just this, the outputs of the node in order.
         rounded_once: what real arithmetic gives, rounded to the nearest integer after every operator: one array an
-            output, None where that is not known. Computed when it is called.
+            output, none at all where that is not known. Computed when it is called.
+        stored_as: one an output: how the integers stand for real numbers that a real output was made of at the end;
+            None where it was made otherwise.
     """
 
     outputs: Mapping[str, tuple[Array, ...]]
     operators: int
     inputs: tuple[TensorPlace, ...]
     model: bytes = field(repr=False, default=b"")
-    rounded_once: Callable[[], tuple[Array | None, ...]] = tuple
+    rounded_once: Callable[[], tuple[Array, ...]] = tuple
+    stored_as: tuple[Quantization | None, ...] = ()

@@ -20,6 +20,7 @@ from ai_runner.compare.tolerance import is_integer, same_integers
 from ai_runner.compare.twice_rounded import TwiceRounded
 from ai_runner.model import ModelInfo, TensorInfo
 from ai_runner.profile import NodeProfile, RunResult
+from ai_runner.quantization import Quantization
 from ai_runner.rerun import MODEL_INPUT, MODEL_OUTPUTS, Rerun, TensorPlace
 
 Array = npt.NDArray[Any]
@@ -128,7 +129,7 @@ class IntroducedErrors:
             return False
         trial = NoiseBand(band.reference, band.target, exact=self._exact)
         also = partial(self._also_right, place, found, exhibit.inputs)
-        trial.update(exhibit.target, trusted, found.operators, also)
+        trial.update(exhibit.target, trusted, found.operators, also, _stored_as(found, place))
         return not trial.result().diverges
 
     def _update_layer(self, pair: LayerPair, chunk: _Chunk) -> None:
@@ -191,7 +192,7 @@ class IntroducedErrors:
         inputs: Tensors,
     ) -> None:
         also = partial(self._also_right, place, found, inputs)
-        touched = np.flatnonzero(band.update(target, trusted, found.operators, also))
+        touched = np.flatnonzero(band.update(target, trusted, found.operators, also, _stored_as(found, place)))
         if not touched.size or place in self._exhibits:
             return
         size = sum(array[:1].nbytes for array in (target, *trusted.values(), *inputs.values()))
@@ -209,7 +210,7 @@ class IntroducedErrors:
         if self._exact:
             return ()
         node, output = place
-        right = [result for result in found.rounded_once()[output : output + 1] if result is not None]
+        right = list(found.rounded_once()[output : output + 1])
         if found.operators == 1 and len(found.inputs) == 1:
             if node not in self._twice_rounded:
                 self._twice_rounded[node] = TwiceRounded.of(found.model)
@@ -266,6 +267,10 @@ class _Chunk:
         if rows.all():
             return {place: self._recorded[place] for place in places}
         return {place: self._recorded[place][rows] for place in places}
+
+
+def _stored_as(found: Rerun, place: TensorPlace) -> Quantization | None:
+    return found.stored_as[place[1]] if found.stored_as else None
 
 
 def _comparable(trusted: Array, target: Array) -> bool:

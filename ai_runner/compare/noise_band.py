@@ -8,7 +8,7 @@ floor; what lies outside of it is the error that the layer introduces.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ai_runner.compare.metrics import BLOCK, blocks
 from ai_runner.compare.tensor_pair import class_count, real_values, step_size
 from ai_runner.compare.tolerance import has_steps, is_integer, same_integers
 from ai_runner.model import TensorInfo
+from ai_runner.quantization import Quantization
 
 Array = npt.NDArray[Any]
 
@@ -117,7 +118,12 @@ class NoiseBand:
             self._maximum = max(self._maximum, float(finite.max(initial=0.0)))
 
     def update(
-        self, target: Array, trusted: Mapping[str, Array], operators: int, also: Callable[[], Sequence[Array]] = tuple
+        self,
+        target: Array,
+        trusted: Mapping[str, Array],
+        operators: int,
+        also: Callable[[], Sequence[Array]] = tuple,
+        stored_as: Quantization | None = None,
     ) -> npt.NDArray[np.bool_]:
         """Adds samples.
 
@@ -127,11 +133,14 @@ class NoiseBand:
             operators: that lie between the recorded inputs and this tensor.
             also: further correct results, as many elements each: they widen the band and are no kernel set. Asked for
                 where integers lie outside of the band of the others.
+            stored_as: real values that are integers made real are judged as these integers are.
 
         Returns:
             Which samples have an element outside of the band, ``(batch,)``.
         """
         self._operators = max(self._operators, operators)
+        if stored_as is not None and not self._integers:
+            self.reference, self._integers = replace(self.reference, quantization=stored_as), True
         first = next(iter(trusted.values()))
         batch = len(first)
         values = target.reshape(first.shape)
@@ -139,7 +148,7 @@ class NoiseBand:
             unequal = self._unequal(values, result) if self._thorough else 0
             self._kernels[kernels] = self._kernels.get(kernels, 0) + unequal
         within = list(trusted.values())
-        if self._same and has_steps(self.reference) and _any_outside(values, within):
+        if self._integers and has_steps(self.reference) and self._any_outside(values, within):
             within += [result.reshape(first.shape) for result in also()]
         touched = np.zeros(batch, bool)
         for rows in blocks(batch, max(1, BLOCK // max(1, first[:1].size))):
@@ -167,10 +176,17 @@ class NoiseBand:
             self._by_channel += outside.reshape(-1, len(self._by_channel)).sum(axis=0)
         return np.asarray(outside.reshape(len(outside), -1).any(axis=1), bool)
 
+    def _any_outside(self, target: Array, trusted: Sequence[Array]) -> bool:
+        low, high = _band(trusted)
+        if self._same:
+            return bool(((target < low) | (target > high)).any())
+        below, above, _ = self._distances(target, low, high)
+        return bool((np.maximum(below, above) > _STEP_SLACK).any())
+
     def _unequal(self, target: Array, trusted: Array) -> int:
         if self._same:
             return int((target != trusted).sum())
-        if not self._integers:
+        if not is_integer(self.reference):
             return int(((target != trusted) & ~(np.isnan(target) & np.isnan(trusted))).sum())
         below, above, _ = self._distances(target, trusted, trusted)
         return int((np.maximum(below, above) > _STEP_SLACK).sum())
@@ -260,8 +276,3 @@ def _band(results: Sequence[Array]) -> tuple[Array, Array]:
     for result in results[1:]:
         low, high = np.minimum(low, result), np.maximum(high, result)
     return low, high
-
-
-def _any_outside(values: Array, results: Sequence[Array]) -> bool:
-    low, high = _band(results)
-    return bool(((values < low) | (values > high)).any())

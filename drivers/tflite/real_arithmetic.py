@@ -52,9 +52,7 @@ class RealArithmetic:
         self._threads = threads
         self._singles: dict[int, _Single | None] = {}
 
-    def run(
-        self, operators: Sequence[int], inputs: Mapping[int, Array], outputs: Sequence[int]
-    ) -> tuple[Array | None, ...]:
+    def run(self, operators: Sequence[int], inputs: Mapping[int, Array], outputs: Sequence[int]) -> tuple[Array, ...]:
         """Runs operators one after the other.
 
         Args:
@@ -63,7 +61,7 @@ class RealArithmetic:
             outputs: tensor numbers.
 
         Returns:
-            Likewise, None for what is not quantised; nothing where one of the operators cannot be run so.
+            Likewise; nothing where one of the operators cannot be run so.
         """
         known = dict(inputs)
         for index in operators:
@@ -77,7 +75,7 @@ class RealArithmetic:
             except (ValueError, RuntimeError) as error:
                 _log.debug("%s: operator %d in real arithmetic: %s", self._model.path, index, error)
                 return ()
-        return tuple(None if self._model.tensors[i].quantization is None else known[i] for i in outputs)
+        return tuple(known[number] for number in outputs)
 
     def _single(self, index: int) -> _Single | None:
         operator = self._model.operators[index]

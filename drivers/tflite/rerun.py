@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +20,9 @@ from ai_runner.drivers.tflite.operator_times import constant_tensors
 from ai_runner.drivers.tflite.real_arithmetic import RealArithmetic
 from ai_runner.drivers.tflite.runtime import KERNELS, Runtime
 from ai_runner.errors import InvalidModelError
+from ai_runner.quantization import Quantization
 from ai_runner.rerun import MODEL_INPUT, MODEL_OUTPUTS, Rerun, TensorPlace
 from ai_runner.tflite_model import TfliteModel
-
-OptionalArray = TypeVar("OptionalArray", Array, Array | None)
 
 _log = logging.getLogger(__name__)
 
@@ -68,10 +67,21 @@ class Rerunner:
             return None
         computing = [i for i in cut.operators if not self._constant.issuperset(self._model.operators[i].outputs)]
         read = tuple(places[number] for number in cut.inputs)
-        return Rerun(outputs, len(computing), read, cut.raw, partial(self._rounded_once, cut, inputs))
+        once = partial(self._rounded_once, cut, inputs)
+        return Rerun(outputs, len(computing), read, cut.raw, once, self._stored_as(cut))
 
-    def _rounded_once(self, cut: _Cut, inputs: Mapping[int, Array]) -> tuple[Array | None, ...]:
+    def _rounded_once(self, cut: _Cut, inputs: Mapping[int, Array]) -> tuple[Array, ...]:
         return _without_batches_of_one(self._real_arithmetic.run(cut.operators, inputs, cut.outputs))
+
+    def _stored_as(self, cut: _Cut) -> tuple[Quantization | None, ...]:
+        """The quantization of what DEQUANTIZE makes real at the end of a cut."""
+        made = [self._model.operators[self._producer[number]] for number in cut.outputs]
+        return tuple(
+            self._model.tensors[operator.inputs[0]].quantization
+            if operator.name == "DEQUANTIZE" and self._producer.get(operator.inputs[0]) in cut.operators
+            else None
+            for operator in made
+        )
 
     def _number(self, place: TensorPlace) -> int | None:
         """The number of a tensor in the file; None where there is none."""
@@ -137,6 +147,6 @@ class Rerunner:
         return _Cut(raw, operators, inputs, outputs, interpreters)
 
 
-def _without_batches_of_one(results: Sequence[OptionalArray]) -> tuple[OptionalArray, ...]:
+def _without_batches_of_one(results: Sequence[Array]) -> tuple[Array, ...]:
     """``(batch,) + sample_shape``, as `TensorInfo.sample_shape` has it."""
-    return tuple(x if x is None or x.ndim < 2 or x.shape[1] != 1 else x.reshape(len(x), *x.shape[2:]) for x in results)
+    return tuple(x.reshape(len(x), *x.shape[2:]) if x.ndim > 1 and x.shape[1] == 1 else x for x in results)

@@ -80,6 +80,24 @@ def test_a_real_target_of_an_integer_reference_has_no_nan(base: Array, value: fl
     assert "NaN or Inf" in band.result().reason
 
 
+def test_real_values_that_stand_for_integers_are_judged_in_steps(base: Array) -> None:
+    assert INT8.quantization is not None
+    trusted = INT8.quantization.dequantize(base)
+    target = trusted.copy()
+    target[0, 0, :3] += 0.5
+    for stored_as, diverges in ((None, True), (INT8.quantization, False)):
+        band = NoiseBand(FLOAT, FLOAT)
+        band.update(target, {"set 0": trusted}, 1, stored_as=stored_as)
+        assert band.result().diverges is diverges
+    assert (band.result().outside, band.result().largest, band.result().allowed) == (3, 1.0, 1.0)
+    target[0, 0, 0] += 0.5
+    band.update(target, {"set 0": trusted}, 1, stored_as=INT8.quantization)
+    assert "2 LSB outside" in band.result().reason
+    exact = NoiseBand(FLOAT, FLOAT, exact=True)
+    exact.update(trusted + np.float32(1e-3), {"set 0": trusted}, 1, stored_as=INT8.quantization)
+    assert exact.result().diverges
+
+
 def test_one_step_in_few_elements_is_noise(base: Array) -> None:
     target = base.copy()
     target[:, 0, :] += np.array([[1], [0], [-1], [0], [0]] * 5, np.int8)  # 40 of 1000, 10 of 250 in each channel

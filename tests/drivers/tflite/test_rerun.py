@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ai_runner import AiRunner, Mode, RunResult
 from ai_runner.errors import InvalidParamError, NotConnectedError
+from ai_runner.quantization import Quantization
 from ai_runner.rerun import MODEL_INPUT, MODEL_OUTPUTS, Rerun, TensorPlace
 from ai_runner.tflite_model import TfliteModel
 
@@ -117,7 +119,6 @@ def test_real_arithmetic_rounded_once(runner: AiRunner, inputs: list[np.ndarray]
     for node in range(7):
         found = rerun(runner, node, tensors)
         (once,) = found.rounded_once()
-        assert once is not None
         assert once.shape == found.outputs["reference"][0].shape
         for result in found.outputs.values():
             assert np.abs(once.astype(int) - result[0]).max() <= 1
@@ -132,10 +133,31 @@ def test_real_arithmetic_is_rounded_after_every_operator(runner: AiRunner, input
     np.testing.assert_array_equal(whole.rounded_once()[0], tensors[(6, 0)], strict=True)
 
 
-def test_what_is_real_already_is_rounded_nowhere(digits_float: Path) -> None:
+def test_an_operator_that_kernels_lack_keeps_no_other_from_them(models: Any) -> None:
+    tensors = [models.tensor((1, 4)) for _ in range(3)]
+    operators = [models.operator("RELU", [0], [1]), models.operator("ELU", [1], [2])]
+    values = np.array([[-1.0, 0.0, 2.0, -3.0]], np.float32)
+    with AiRunner.open(f"tflite:{models.write(tensors, operators, [0], [2])}?kernels=builtin") as opened:
+        assert set(rerun(opened, 0, {(MODEL_INPUT, 0): values}).outputs) == {"xnnpack", "builtin", "reference"}
+        assert set(rerun(opened, 1, {(0, 0): values}).outputs) == {"xnnpack", "builtin"}
+
+
+def test_real_outputs_that_stand_for_integers(models: Any) -> None:
+    real, stored = models.tensor((1, 4)), models.tensor((1, 4), "INT8", scale=(0.5,), zero_point=(3,))
+    operators = [models.operator("QUANTIZE", [0], [1]), models.operator("DEQUANTIZE", [1], [2])]
+    values = np.array([[-1.2, 0.0, 2.3, 1.0]], np.float32)
+    with AiRunner.open(f"tflite:{models.write([real, stored, real], operators, [0], [2])}") as opened:
+        whole = rerun(opened, MODEL_OUTPUTS, {(MODEL_INPUT, 0): values})
+        assert whole.stored_as == (Quantization((0.5,), (3,)),)
+        np.testing.assert_array_equal(whole.rounded_once()[0], [[-1.0, 0.0, 2.5, 1.0]])
+        last = rerun(opened, 1, {(0, 0): np.array([[1, 3, 8, 5]], np.int8)})
+        assert last.stored_as == (None,)
+
+
+def test_what_is_real_stands_for_no_integers(digits_float: Path) -> None:
     with AiRunner.open(f"tflite:{digits_float}?kernels=reference") as floats:
         given = floats.generate_rnd_inputs(batch_size=2)
-        assert rerun(floats, 0, recorded(given, floats.run(given, mode=LAYERS))).rounded_once() == (None,)
+        assert rerun(floats, 0, recorded(given, floats.run(given, mode=LAYERS))).stored_as == (None,)
 
 
 def test_without_its_inputs_a_node_cannot_be_run(runner: AiRunner) -> None:
