@@ -177,8 +177,9 @@ class HealthMonitor:
 
     def _saturation(self) -> str:
         """Which end of the range has far more elements than that of the reference."""
-        counts, expected, integers = self._target, self._reference, self._tensor.dtype.kind in "iu"
-        if (integers and self._tensor.quantization is None) or not (integers or expected.known):
+        counts, expected, kind = self._target, self._reference, self._tensor.dtype.kind
+        integers = kind in "iu" and self._tensor.quantization is not None
+        if not integers and not (kind == "f" and expected.known):
             return ""
         clauses = []
         for word, value, mine, theirs in (
@@ -226,7 +227,7 @@ def as_stored_by(tensor: TensorInfo, reference: TensorInfo, values: Array, shape
         return values.reshape(shape)
     real = real_values(reference, values).reshape(shape)
     if not is_integer(tensor) or tensor.quantization is None:
-        return real
+        return real if real.dtype.kind == "f" else real.astype(np.float64)
     quantization = tensor.quantization
     if quantization.per_channel:
         quantization = replace(quantization, axis=quantization.axis + len(shape) - len(tensor.shape))

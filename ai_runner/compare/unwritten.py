@@ -82,7 +82,8 @@ class Unwritten:
     @property
     def never(self) -> bool:
         """Whether no element of any run was written."""
-        return bool(self.places.all()) and not self._sometimes
+        whole = bool(self.places.all()) if self.places.any() else self._unwritten_runs > 0
+        return whole and not self._sometimes
 
     @property
     def _sometimes(self) -> bool:

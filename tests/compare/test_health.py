@@ -125,6 +125,13 @@ def test_a_reference_that_is_not_quantised() -> None:
     assert seen(np.repeat(stored[:1], 60, axis=0), right, softmax, reference=real).kinds[0] == "stale"
 
 
+@pytest.mark.parametrize("stored", [np.bool_, np.int32, np.int64, np.float32])
+def test_class_numbers_do_not_saturate(stored: Any) -> None:
+    classes = np.tile(np.array([0, 1, 1], np.int64), 20)[:, None]
+    target, real = (TensorInfo("y", (1, 1), np.dtype(kind)) for kind in (stored, np.int64))
+    assert seen(classes.astype(stored), classes, target, reference=real).findings == ()
+
+
 def test_unused_range() -> None:
     assert seen((RANDOM // 8).astype(np.int8), RANDOM).findings == (
         "uses -16..15, 12% of its range, the reference 100%",
