@@ -15,11 +15,13 @@ from ai_runner.eim_engine import EngineOptions, build_engine
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Run elsewhere: the targets of make in test_makefile.py, the driver of docs/drivers.md in test_registry.py,
-# a running firmware in tests/cli/test_firmware.py, comparisons of latencies in tests/cli/test_bench.py.
+# Run elsewhere: the targets of make in test_makefile.py, the drivers of docs/drivers.md in test_registry.py and
+# conformance/test_documented_drivers.py, a running firmware in tests/cli/test_firmware.py, comparisons of latencies in
+# tests/cli/test_bench.py.
 ELSEWHERE = re.compile(
-    r"make |pip install|ai-runner (run -d doubler:|firmware run|bench .*--(against|baseline|save-baseline) )"
+    r"make |pip install|ai-runner (.*-d (doubler|dense):|firmware run|bench .*--(against|baseline|save-baseline) )"
 )
+ELSEWHERE_CODE = re.compile(r"class Doubler|from dense import")
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -82,7 +84,7 @@ def check_command(page: str, command: str, workspace: Path) -> None:
         assert done.returncode == 0, f"{page}: {command}\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize(("page", "code"), [b for b in blocks("python") if "class Doubler" not in b[1]])
+@pytest.mark.parametrize(("page", "code"), [b for b in blocks("python") if not ELSEWHERE_CODE.search(b[1])])
 def test_python(page: str, code: str, workspace: Path) -> None:
     done = run([sys.executable, "-c", code], workspace)
     assert done.returncode == 0, f"{page}:\n{code}\n{done.stdout}{done.stderr}"
