@@ -16,7 +16,7 @@ from ai_runner.compare.recorder import DataDigest, Recorder, sample_errors
 from ai_runner.compare.stages import FloatReference, Stages
 from ai_runner.compare.target_judge import NoiseFloor, TargetJudge
 from ai_runner.compare.task.failing_samples import FailingSamples
-from ai_runner.compare.task.task import Task, TaskJudge, check_labels, choose_task
+from ai_runner.compare.task.task import Task, TaskJudge, check_labels, choose_task, labels_for
 from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.tolerance import ToleranceRule
 from ai_runner.compare.verdict import RunSummary, TargetResult, Validation, one_line, reasons_against
@@ -86,6 +86,7 @@ def validate(
     started = datetime.now(UTC).astimezone()
     believed = Participant(reference, per_layer)
     if labels is not None:
+        labels = labels_for(task, labels, class_names)
         check_labels(labels, source.samples, believed.info)
     if features is not None and len(features) != source.samples:
         raise InvalidParamError(

@@ -20,6 +20,7 @@ from ai_runner.input_source import InputSource
 from ai_runner.model import TensorInfo
 
 _TABLES = (".csv", ".tsv")
+_KINDS = "inputs are .npy, .npz and .csv files, folders of images or WAV files, and py:MODULE:FUNCTION"
 
 
 class Source(InputSource, Protocol):
@@ -76,6 +77,8 @@ def open_source(
         labels = None if same_file else labels
         if same_file and source.labels is None:
             raise InvalidParamError(f"{text}: which column holds the labels?", hint=f"--labels {text}:COLUMN")
+    elif not Path(text).exists():
+        raise InvalidParamError(f"{text}: no such file or folder", hint=_KINDS)
     else:
         source = FileInputs(text, inputs, label_key if same_file else None, preprocessing)
     source = source if labels is None else with_labels(source, labels)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from math import prod
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ai_runner.compare.task.changed_answers import AnswerComparison
@@ -48,6 +49,15 @@ def choose_task(labels: Array | None, info: ModelInfo) -> Task:
     return Task.NONE if rebuilds or plain_integers else Task.CLASSIFICATION
 
 
+def labels_for(task: Task | None, labels: Array, class_names: Sequence[str] = ()) -> Array:
+    """Labels as the chosen `task` takes them: whole numbers without names are class numbers or real values."""
+    if task is Task.REGRESSION and labels.dtype.kind in "iu" and not class_names:
+        return labels.astype(np.float64)
+    if task is Task.CLASSIFICATION and labels.dtype.kind == "f" and labels.ndim == 1 and not (labels % 1).any():
+        return labels.astype(np.int64)
+    return labels
+
+
 def check_labels(labels: Array, samples: int, info: ModelInfo) -> None:
     """That the labels fit the samples and the model's first output.
 
@@ -63,7 +73,7 @@ def check_labels(labels: Array, samples: int, info: ModelInfo) -> None:
             raise InvalidParamError(
                 f"labels: {given} values for each of {len(labels)} samples, "
                 f"output '{output.name}' has {values} for each of {samples}",
-                hint="class numbers are integers: labels.astype(int)" if not (labels % 1).any() else "",
+                hint="--task classification, if these are class numbers" if not (labels % 1).any() else "",
             )
         return
     if labels.shape != (samples,):
@@ -80,7 +90,10 @@ def check_labels(labels: Array, samples: int, info: ModelInfo) -> None:
     lowest, highest = int(labels.min(initial=0)), int(labels.max(initial=0))
     if lowest < 0 or highest >= max(classes, 2):
         wrong = lowest if lowest < 0 else highest
-        raise InvalidParamError(f"labels: class number {wrong} is not in 0..{max(classes, 2) - 1}")
+        raise InvalidParamError(
+            f"labels: class number {wrong} is not in 0..{max(classes, 2) - 1}",
+            hint="--task regression, if these are values" if classes == 1 else "",
+        )
 
 
 class TaskJudge:

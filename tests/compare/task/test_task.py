@@ -185,3 +185,23 @@ def test_labels_and_tasks_that_do_not_fit(fake_session: Any, tensors: Any) -> No
     ):
         with pytest.raises(InvalidParamError, match=message):
             TaskJudge(task, which, [], labels, (), failing)
+
+
+def test_whole_numbers_are_what_the_task_is_about(fake_session: Any, tensors: Any, array_source: Any) -> None:
+    """Ages are integers, and class numbers that went through a table of floats are floats."""
+
+    def judged(scores: int, labels: Array, task: Task | None) -> Any:
+        session = fake_session([tensors.f32("x", scores)], [tensors.f32("y", scores)], lambda inputs: [inputs[0]])
+        values = np.eye(3, scores, dtype=np.float32) * 30
+        return validate(session, [session], array_source(values), labels=labels, task=task).reference.task
+
+    ages = judged(1, np.array([30, 1, 0]), Task.REGRESSION)
+    assert isinstance(ages, RegressionMetrics)
+    assert ages.max_error == 1.0
+    with pytest.raises(InvalidParamError, match=r"class number 30 is not in 0\.\.1") as caught:
+        judged(1, np.array([30, 1, 0]), None)
+    assert "--task regression" in caught.value.hint
+    assert judged(3, np.array([0.0, 1.0, 2.0]), Task.CLASSIFICATION).accuracy == 1.0
+    with pytest.raises(InvalidParamError, match="1 values for each") as caught:
+        judged(3, np.array([0.0, 1.0, 2.0]), None)
+    assert "--task classification" in caught.value.hint
