@@ -43,7 +43,7 @@ class NativeBatches:
         Returns:
             The time in ms; None where samples have to run one by one.
         """
-        batch, total = len(rows[0]) if rows else 1, 0.0
+        batch, total = len(rows[0]), 0.0
         if batch == 1 or not self._possible:
             return None
         for first in range(0, batch, _BLOCK):
@@ -72,7 +72,7 @@ def _has_batch(inputs: Sequence[End], outputs: Sequence[End]) -> bool:
     """True when the first dimension of everything is open, and one and the same as far as it has names."""
     everything = [*inputs, *outputs]
     names = {end.dims[0] for end in everything if end.dims and isinstance(end.dims[0], str)}
-    return bool(inputs) and all(end.is_open(0) for end in everything) and len(names) <= 1
+    return all(end.is_open(0) for end in everything) and len(names) <= 1
 
 
 def _joined(rows: Array) -> Array:

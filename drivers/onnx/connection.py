@@ -51,7 +51,8 @@ class Connection:
         info: its description.
 
     Raises:
-        InvalidModelError: the runtime refuses the model, or its inputs or outputs are no plain numbers.
+        InvalidModelError: the runtime refuses the model, or it has no input, or its inputs or outputs are no plain
+            numbers.
         InvalidParamError: a dimension has no size, or one is given to a dimension that is not there.
     """
 
@@ -62,6 +63,10 @@ class Connection:
             ends(session.get_inputs(), "input", model.path),
             ends(session.get_outputs(), "output", model.path),
         )
+        if not inputs:
+            raise InvalidModelError(
+                f"{model.path}: has no input", hint="what computes nothing from samples cannot be run on any"
+            )
         for end in inputs:
             if end.name in model.without_shape:
                 raise InvalidModelError(
@@ -79,7 +84,7 @@ class Connection:
     def run(self, inputs: Sequence[Array], mode: Mode, callback: AiRunnerCallback | None) -> RunResult:
         """Runs a batch in a mode of PER_LAYER and PER_LAYER_WITH_DATA; see `Driver.invoke`."""
         start = perf_counter()
-        batch = len(inputs[0]) if inputs else 1
+        batch = len(inputs[0])
         rows = [x.reshape((batch, *tensor.shape)) for x, tensor in zip(inputs, self.info.inputs, strict=True)]
         outputs = tuple(np.empty((batch, *tensor.sample_shape), tensor.dtype) for tensor in self.info.outputs)
         targets = [out.reshape((batch, *tensor.shape)) for out, tensor in zip(outputs, self.info.outputs, strict=True)]
@@ -119,7 +124,7 @@ class Connection:
         """Times in ms of every sample: inside the runtime, and as the caller saw it."""
         durations: list[float] = []
         exec_times: list[float] = []
-        for i in range(len(rows[0]) if rows else 1):
+        for i in range(len(rows[0])):
             began = perf_counter()
             if callback is not None:
                 callback.on_sample_begin(i)

@@ -83,7 +83,8 @@ class Layers:
         return Execution(self._runtime, session, [*outputs, *tensors], self._executed.path)
 
     def _values(self, names: Sequence[str], sample: Sequence[Array]) -> dict[str, Array]:
-        values, _ = self.session((), names, None).run(sample)
+        # Asked for no tensor, the runtime would give all outputs.
+        values = self.session((), names, None).run(sample)[0] if names else []
         return {
             name: value
             for name, value in zip(names, values, strict=True)

@@ -152,6 +152,11 @@ class TestInputsAndOutputs:
         with pytest.raises(InvalidModelError, match=r"'x' has type tensor\(string\)"):
             connect(path)
 
+    def test_a_model_without_input_is_refused(self, models: Any, connect: Connect) -> None:
+        path = models.write([models.node("Identity", ["c"], ["y"])], {}, {"y": ("FLOAT", [1])}, {"c": np.ones(1, "f")})
+        with pytest.raises(InvalidModelError, match="has no input"):
+            connect(path)
+
     def test_an_input_with_a_default_need_not_be_given(self, models: Any, connect: Connect) -> None:
         ends = {"x": ("FLOAT", [1, 2]), "offset": ("FLOAT", [1, 2])}
         constants = {"offset": np.array([[5, 6]], np.float32)}

@@ -57,6 +57,13 @@ def test_data_is_what_the_runtime_computes_when_asked_for_each_tensor(models: An
             np.testing.assert_array_equal(data, expected[tensor.name], strict=True)
 
 
+def test_a_model_may_have_no_node(models: Any, connect: Connect) -> None:
+    ends = {"x": ("FLOAT", [1, 4])}
+    x, result = look(connect(models.write([], ends, ends)))
+    np.testing.assert_array_equal(result.outputs[0], x)
+    assert result.nodes == ()
+
+
 def test_what_depends_on_no_input_is_no_tensor_of_a_layer(models: Any, connect: Connect) -> None:
     _, result = look(connect(models.qdq()))
     weights = result.nodes[2]
