@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from ai_runner.quantization import Quantization
 from ai_runner.tensor_format import TensorFormat
 
 Table = Mapping[str, Any]
+
+MAX_SAMPLE = 1 << 28  # bytes of a tensor
 
 
 def count(value: float) -> int:
@@ -100,7 +102,7 @@ def _tensor(tensor: TensorInfo) -> dict[str, Any]:
     if tensor.quantization is not None and tensor.dtype.kind in "iu" and all(map(isfinite, tensor.quantization.scale)):
         told["scale"] = [float(scale) for scale in tensor.quantization.scale]
         told["zero_point"] = [int(zero) for zero in tensor.quantization.zero_point]
-        told["axis"] = int(tensor.quantization.axis)
+        told["axis"] = int(tensor.quantization.axis) % max(1, len(tensor.shape))
     if tensor.format is not None:
         told["format"] = int(tensor.format.word)
     if tensor.labels:
@@ -109,16 +111,22 @@ def _tensor(tensor: TensorInfo) -> dict[str, Any]:
 
 
 def _tensor_of(table: Table, role: TensorRole, tag: str) -> TensorInfo:
-    dtype = np.dtype(table["dtype"]).newbyteorder("=")
+    dtype, shape = np.dtype(table["dtype"]).newbyteorder("="), tuple(table["shape"])
+    if prod(shape) * dtype.itemsize > MAX_SAMPLE:
+        raise ValueError(f"tensor '{table['name'][:80]}': a sample of more than {MAX_SAMPLE >> 20} MiB")
     quantization = None
     if "scale" in table:
         scale, zero_point = tuple(table["scale"]), tuple(table.get("zero_point", ()))
-        if len(scale) != len(zero_point) or not scale or dtype.kind not in "iu":
+        axis = table.get("axis", 0)
+        wrong = len(scale) != len(zero_point) or not scale or dtype.kind not in "iu"
+        if wrong or (len(scale) > 1 and shape[axis : axis + 1] != (len(scale),)):
             raise ValueError(f"tensor '{table['name'][:80]}': {len(scale)} scales and {len(zero_point)} zero points")
-        quantization = Quantization(scale, zero_point, table.get("axis", 0))
+        if any(abs(zero) >= 1 << 31 for zero in zero_point):
+            raise ValueError(f"tensor '{table['name'][:80]}': a zero point beyond 32 bits")
+        quantization = Quantization(scale, zero_point, axis)
     return TensorInfo(
         name=table["name"] or tag,
-        shape=tuple(table["shape"]),
+        shape=shape,
         dtype=dtype,
         quantization=quantization,
         role=role,

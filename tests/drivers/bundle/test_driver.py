@@ -174,9 +174,19 @@ def test_manifests_that_do_not_fit(make: Any, tmp_path: Path, change: dict[str, 
 def test_tensors_that_cannot_be(make: Any, tmp_path: Path) -> None:
     descriptor = make()
     path = tmp_path / "b" / "manifest.json"
-    for change in ({"zero_point": [1, 2]}, {"dtype": "<f8"}, {"dtype": "<i3"}, {"shape": [1, 2, 4]}):
+    for side, change in (
+        ("inputs", {"zero_point": [1, 2]}),
+        ("inputs", {"zero_point": [10**30]}),
+        ("inputs", {"scale": [1.0] * 7, "zero_point": [0] * 7, "axis": 1}),
+        ("inputs", {"scale": [1.0] * 7, "zero_point": [0] * 7, "axis": 15}),
+        ("inputs", {"shape": [2147483647] * 16}),
+        ("inputs", {"shape": [1, 2147483647]}),
+        ("outputs", {"dtype": "<f8"}),
+        ("outputs", {"dtype": "<i3"}),
+        ("outputs", {"shape": [1, 2, 4]}),
+    ):
         manifest = json.loads(path.read_text())
-        tensor = manifest["runtimes"][1]["model"]["inputs" if "zero_point" in change else "outputs"][0]
+        tensor = manifest["runtimes"][1]["model"][side][0]
         before = dict(tensor)
         tensor |= change
         path.write_text(json.dumps(manifest))
