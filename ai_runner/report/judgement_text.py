@@ -63,6 +63,15 @@ def change_lines(found: Sequence[Change]) -> list[str]:
     return lines
 
 
+def is_divergence(reason: str, found: Report | None) -> bool:
+    """Whether a reason says no more than the sentence about a target's first divergence."""
+    if found is None:
+        return False
+    clause = found["reason"].partition("; ")[0]
+    where = "output" if found["layer"] is None else f"layer {found['layer']} "
+    return reason.startswith(where) and reason.endswith(clause) and found["name"] in reason
+
+
 def divergence_text(found: Report) -> str:
     """Where a target begins to differ, one line."""
     stage = f" [{found['stage'].replace('_', ' ')}]" if found.get("stage") else ""

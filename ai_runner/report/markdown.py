@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ai_runner.report.headline import headline
-from ai_runner.report.judgement_text import divergence_text
+from ai_runner.report.headline import headline, nothing_judged
+from ai_runner.report.judgement_text import divergence_text, is_divergence
 from ai_runner.report.output_file import whole_file
 from ai_runner.report.printable import printable, shortened
 
@@ -74,11 +74,12 @@ def _share(accuracy: float | None) -> str:
 
 def _details(target: Report) -> list[str]:
     lines = []
+    reasons = [reason for reason in target["reasons"] if not is_divergence(reason, target["first_divergence"])]
     if target["first_divergence"] is not None:
         lines.append(f"* {_code(target['descriptor'])} {_code(divergence_text(target['first_divergence']))}")
-    lines += [f"* {_code(target['descriptor'])} {_code(reason)}" for reason in target["reasons"][:_REASONS]]
-    if len(target["reasons"]) > _REASONS:
-        lines.append(f"* and {len(target['reasons']) - _REASONS} more")
+    lines += [f"* {_code(target['descriptor'])} {_code(reason)}" for reason in reasons[:_REASONS]]
+    if len(reasons) > _REASONS:
+        lines.append(f"* and {len(reasons) - _REASONS} more")
     shares = [share for share in target["error_budget"] if share["share"] is not None]
     if shares:
         told = ", ".join(f"{share['stage'].replace('_', ' ')} {share['share']:.0%}" for share in shares)
@@ -91,7 +92,7 @@ def _provenance(report: Report) -> str:
     facts: Sequence[tuple[str, Any]] = (
         ("data", provenance["data"]),
         ("model", provenance.get("model_hash")),
-        ("judged by", policy["base"]),
+        ("judged by", "" if nothing_judged(report) else policy["base"]),
         ("policy", policy["name"] or policy["sha256"][:12]),
         ("AiRunner", provenance.get("ai_runner")),
         ("at", provenance["time"]),

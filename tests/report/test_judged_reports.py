@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ai_runner.compare.validation import failed_validation
+from ai_runner.errors import InvalidParamError
 from ai_runner.policy.changes import changes
 from ai_runner.policy.policy import Policy, parse_policy
 from ai_runner.policy.rules import judge, with_judgement
@@ -83,9 +85,15 @@ def test_junit(report: Any, tmp_path: Path) -> None:
     assert len({(case.get("classname"), case.get("name")) for case in cases}) == len(cases)
     for status, tag, total in (("fail", "failure", "failures"), ("refused", "error", "errors"), ("skipped",) * 3):
         expected = [rule["reason"] for rule in rules if rule["status"] == status]
-        assert int(root.get(total, "")) == len(expected) == len(list(root.iter(tag)))
+        assert sum(int(suite.get(total, "")) for suite in root) == len(expected) == len(list(root.iter(tag)))
         assert all(found.get("message") for found in root.iter(tag))
     assert [suite.get("name") for suite in root] == ["0 file:good", "1 file:good", "2 file:crashed"]
+    assert list(root.attrib) == ["name", "tests", "failures", "errors"]
+    for suite in root:
+        assert [element.tag for element in suite] == ["testcase"] * (len(suite) - 1) + ["system-out"]
+        told = {"name", "tests", "failures", "errors", "skipped", "timestamp", "hostname", "time"}
+        assert set(suite.attrib) == told
+        assert all(suite.get(key) for key in told)
     out = root[0].findtext("system-out") or ""
     assert "model_hash: 0xabc" in out
     assert "reference: tflite:m.tflite" in out
@@ -100,6 +108,27 @@ def test_markdown(report: Any, tmp_path: Path) -> None:
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {7}
     assert "75.00%" in table[2]
     assert len("\n".join(lines)) < 10_000
+
+
+def test_markdown_says_where_it_begins_once(report: Any) -> None:
+    (found,) = [target for target in report["targets"] if target["first_divergence"]][:1]
+    where = found["first_divergence"]
+    found["reasons"] = [
+        f"layer {where['layer']} {where['name']} ({where['type']}): {where['reason']}",
+        "output 0: wrong",
+    ]
+    text = markdown(report)
+    assert text.count(where["reason"]) == 1
+    assert "output 0: wrong" in text
+
+
+def test_markdown_of_what_could_not_be_judged() -> None:
+    error = InvalidParamError("no such file: `a|b`\n@somebody")
+    failed = plain_report(failed_validation("tflite:nowhere", ["file:x"], error))
+    text = markdown(with_judgement(failed, judge(failed, Policy())))
+    assert text.startswith("### ❌ fail: Nothing could be judged.\n")
+    assert "``E804(InvalidParamError): no such file: `a|b` @somebody``" in text
+    assert "judged by" not in text
 
 
 def with_evil(value: Any) -> Any:

@@ -7,6 +7,7 @@ from math import isnan
 from typing import Any
 
 from ai_runner.report.html.chart import plain
+from ai_runner.report.judgement_text import is_divergence
 
 Report = Mapping[str, Any]
 
@@ -33,14 +34,9 @@ def divergence(target: Report) -> str:
 
 def explained_by(reason: str, target: Report, report: Report) -> bool:
     """Whether a reason says no more than an error, or than the sentence about the target's first divergence."""
-    found = target["first_divergence"]
-    if any(error is not None and error["message"] in reason for error in (target["error"], report["error"])):
-        return True
-    if found is None:
-        return False
-    clause = found["reason"].partition("; ")[0]
-    where = "output" if found["layer"] is None else f"layer {found['layer']} "
-    return reason.startswith(where) and reason.endswith(clause) and found["name"] in reason
+    errors = (target["error"], report["error"])
+    told = any(error is not None and error["message"] in reason for error in errors)
+    return told or is_divergence(reason, target["first_divergence"])
 
 
 def answer(number: int | None, names: Sequence[str]) -> str:
