@@ -245,6 +245,16 @@ def test_one_model_in_one_layout_is_never_turned(tensors: Any) -> None:
     assert [pair.arrangement for pair in alignment.pairs] == [None, None]
 
 
+def test_one_model_in_two_layouts_is_paired_by_id_all_the_same(tensors: Any) -> None:
+    """As generated code has channels last where its .onnx has them first; the second layer is wrong."""
+    data = [noise(5, 4, 6), noise(5, 4, 6)]
+    theirs = [tensors.node(7 + i, tensors.f32(f"x{i}", 5, 4, 6), x) for i, x in enumerate((data[0], noise(5, 4, 6)))]
+    ours = [tensors.node(7 + i, tensors.f32(f"t{i}", 6, 5, 4), np.moveaxis(x, -1, 1)) for i, x in enumerate(data)]
+    alignment = align_layers(ours, theirs, same_model=True)
+    assert found(alignment) == [(0, 0, "content"), (1, 1, "id")]
+    assert all(pair.arrangement is not None and pair.arrangement.shape == (6, 5, 4) for pair in alignment.pairs)
+
+
 kinds = st.sampled_from([("f32", (16,)), ("f32", (4, 2, 2)), ("i8", (16,)), ("i8", (2, 2, 4)), ("f32", (9,))])
 scales = st.sampled_from([0.1, 0.2])
 ids = st.integers(-1, 5)
