@@ -121,13 +121,13 @@ def run_batch(interpreter: Any, inputs: Mapping[int, Array], outputs: Sequence[i
 
     Args:
         interpreter: allocated, without state.
-        inputs: of at least one sample, ``(batch,) + shape``.
+        inputs: of at least one sample, ``(batch,) + shape``; without any it is run once.
         outputs: which tensors are wanted.
 
     Returns:
         What was wanted, ``(batch,) + shape``; raises ValueError or RuntimeError where the runtime does.
     """
-    batch = len(next(iter(inputs.values())))
+    batch = len(next(iter(inputs.values()))) if inputs else 1
     results: list[Array] = []
     for sample in range(batch):
         for number, values in inputs.items():

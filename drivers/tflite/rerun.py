@@ -60,9 +60,11 @@ class Rerunner:
         outputs = {}
         for kernels, interpreter in cut.interpreters.items():
             try:
-                outputs[kernels] = _without_batches_of_one(run_batch(interpreter, inputs, cut.outputs))
+                results = _without_batches_of_one(run_batch(interpreter, inputs, cut.outputs))
             except (ValueError, RuntimeError) as error:
                 _log.debug("%s: node %d on %s kernels: %s", self._model.path, node, kernels, error)
+            else:
+                outputs[kernels] = results if inputs else _for_every_sample(results, recorded)
         if not outputs:
             return None
         computing = [i for i in cut.operators if not self._constant.issuperset(self._model.operators[i].outputs)]
@@ -132,7 +134,7 @@ class Rerunner:
         model = self._model
         tensors = {i for o in operators for i in (*model.operators[o].inputs, *model.operators[o].outputs) if i >= 0}
         unknown = any(model.operators[o].name.startswith(("CUSTOM", "UNKNOWN")) for o in operators)
-        if unknown or not inputs or not all(is_numeric(model, i) or model.tensors[i].data is not None for i in tensors):
+        if unknown or not all(is_numeric(model, i) or model.tensors[i].data is not None for i in tensors):
             return None
         outputs = self._outputs(node)
         raw = model.cut(operators, inputs, outputs)
@@ -140,11 +142,19 @@ class Rerunner:
             return None
         interpreters = {}
         for kernels in KERNELS[1:]:
+            if kernels == "xnnpack" and not inputs:
+                continue  # it packs what constants make away and leaves the tensor unwritten
             try:
                 interpreters[kernels] = self._runtime.allocate(raw, kernels, self._threads, False, model.path)
             except InvalidModelError as error:
                 _log.debug("%s: node %d has no %s kernel: %s", model.path, node, kernels, error)
         return _Cut(raw, operators, inputs, outputs, interpreters)
+
+
+def _for_every_sample(results: Sequence[Array], recorded: Mapping[TensorPlace, Array]) -> tuple[Array, ...]:
+    """What was computed from constants, as often as there are samples; once where nothing tells how many there are."""
+    batch = max((len(array) for array in recorded.values()), default=1)
+    return tuple(np.repeat(result, batch, axis=0) for result in results)
 
 
 def _without_batches_of_one(results: Sequence[Array]) -> tuple[Array, ...]:

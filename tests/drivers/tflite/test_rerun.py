@@ -142,6 +142,23 @@ def test_an_operator_that_kernels_lack_keeps_no_other_from_them(models: Any) -> 
         assert set(rerun(opened, 1, {(0, 0): values}).outputs) == {"xnnpack", "builtin"}
 
 
+def test_what_is_computed_from_constants_is_the_same_for_every_sample(models: Any) -> None:
+    half, real = models.tensor((1, 4), "FLOAT16", data=np.array([[1, 2, 3, 4]], np.float16)), models.tensor((1, 4))
+    operators = [
+        models.operator("DEQUANTIZE", [0], [1]),
+        models.operator("ADD", [1, 2], [3], "AddOptions"),
+    ]
+    values = np.ones((3, 4), np.float32)
+    with AiRunner.open(f"tflite:{models.write([half, real, real, real], operators, [2], [3])}") as opened:
+        found = rerun(opened, 0, {(MODEL_INPUT, 0): values})
+        assert (found.inputs, found.operators) == ((), 0)
+        assert set(found.outputs) == {"reference", "builtin"}
+        for (result,) in found.outputs.values():
+            np.testing.assert_array_equal(result, [[1, 2, 3, 4]] * 3)
+        whole = rerun(opened, 1, {(MODEL_INPUT, 0): values})
+        np.testing.assert_array_equal(whole.outputs["builtin"][0], [[2, 3, 4, 5]] * 3)
+
+
 def test_real_outputs_that_stand_for_integers(models: Any) -> None:
     real, stored = models.tensor((1, 4)), models.tensor((1, 4), "INT8", scale=(0.5,), zero_point=(3,))
     operators = [models.operator("QUANTIZE", [0], [1]), models.operator("DEQUANTIZE", [1], [2])]
