@@ -56,6 +56,17 @@ class SharedArray:
             return  # somebody looks at it: it goes with him
 
 
+def mapped_by(pid: int) -> set[str]:
+    """Names of the objects that a process has mapped; none where the system does not tell, or it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return set()
+    # addresses, rights, offset, device, inode, path
+    paths = [fields[5] for fields in (line.split(maxsplit=5) for line in lines) if len(fields) == 6]
+    return {path.removeprefix(str(_FOLDER)) for path in paths if path.startswith(f"{_FOLDER}/")}
+
+
 def unlink_shared(name: str) -> bool:
     """Removes an object whose maker died; True when it was there."""
     if not re.fullmatch(_NAME, name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ from ai_runner.drivers.eim.protocol import (
 from ai_runner.drivers.eim.starting import EngineOptions
 from ai_runner.errors import HwIOError, InvalidModelError, InvalidMsgError, InvalidParamError
 from ai_runner.impulse.hello import Hello, parse_hello, with_threshold
-from ai_runner.transport.shared_memory import SharedArray, unlink_shared
+from ai_runner.transport.shared_memory import SharedArray, mapped_by, unlink_shared
 
 _log = logging.getLogger(__name__)
+
+_MADE_BY_AN_ENGINE = r"/shm-[0-9a-f]{12}"  # the name that the protocol gives shared memory
 
 Features = npt.NDArray[np.float32]
 Fields = dict[str, Any]
@@ -48,6 +51,7 @@ class Engine:
         self._outputs: list[SharedArray] = []
         self._seconds = options.timeout
         self._shared_request = HELLO
+        self._untold: list[str] = []
 
     def greet(self, seconds: float, shm: str) -> None:
         """Says hello to an engine that nobody has spoken to.
@@ -139,7 +143,9 @@ class Engine:
         return {"id": reply.id, "success": True, **reply.fields}
 
     def close(self) -> None:
-        """Gives shared memory up."""
+        """Gives shared memory up, and looks what there is of it where no hello has told."""
+        if not self._reply and self.link.child is not None:
+            self._untold = [name for name in mapped_by(self.link.child.pid) if re.fullmatch(_MADE_BY_AN_ENGINE, name)]
         for shared in [*([self._input] if self._input else []), *self._outputs]:
             shared.close()
         self._input, self._outputs = None, []
@@ -147,9 +153,9 @@ class Engine:
     def unlink(self) -> None:
         """Removes shared memory that a dead engine left behind."""
         blocks = [*([self.hello.features_shm] if self.hello.features_shm else []), *self.hello.freeform_shm]
-        for block in blocks:
-            if unlink_shared(block.name):
-                _log.info("removed shared memory %s, which the engine had left", block.name)
+        for name in [*(block.name for block in blocks), *self._untold]:
+            if unlink_shared(name):
+                _log.info("removed shared memory %s, which the engine had left", name)
 
     def _answer(self, request: Request, debug: bool) -> Fields:
         printed = self.link.child.printed if debug and self.link.child is not None else 0

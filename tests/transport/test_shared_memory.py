@@ -11,7 +11,7 @@ import pytest
 
 from ai_runner.errors import HwIOError
 from ai_runner.transport import shared_memory
-from ai_runner.transport.shared_memory import SharedArray, unlink_shared
+from ai_runner.transport.shared_memory import SharedArray, mapped_by, unlink_shared
 
 
 @pytest.fixture(params=["file", "call"])
@@ -83,3 +83,15 @@ def test_without_any_way_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(HwIOError, match="_posixshmem"):
         SharedArray("/x", 1)
     assert not unlink_shared("/x")
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system does not tell what is mapped")
+def test_what_a_process_has_mapped(made: str) -> None:
+    if made.endswith("call"):
+        pytest.skip("found as files only")
+    assert made not in mapped_by(os.getpid())
+    shared = SharedArray(made, 3)
+    assert made in mapped_by(os.getpid())
+    shared.close()
+    assert made not in mapped_by(os.getpid())
+    assert mapped_by(1 << 30) == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -238,6 +239,16 @@ def test_an_engine_that_does_not_want_to_end_is_ended(open_engine: Callable[...,
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert not Path("/dev/shm", name).exists()
+
+
+@pytest.mark.parametrize("fault", [{"hang": True}, {"stop": True}, {"silent": True}])
+def test_shared_memory_of_an_engine_that_hangs_in_its_hello_is_removed(
+    open_engine: Callable[..., Driver], fault: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "ai_runner"), pytest.raises(LinkTimeoutError, match="did not answer hello"):
+        open_engine({"faults": {"hello": fault}, "keep_shm": True}, "start_timeout=2")
+    (name,) = re.findall(r"removed shared memory (/shm-\S+),", caplog.text)
+    assert not Path("/dev/shm", name[1:]).exists()
 
 
 def test_an_interrupt_leaves_the_connection_usable(open_engine: Callable[..., Driver]) -> None:
