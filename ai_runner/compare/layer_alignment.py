@@ -164,17 +164,20 @@ def _pair_by_description(
     references: list[NodeTensor], targets: list[NodeTensor], contents: Contents, same_model: bool | None
 ) -> tuple[list[LayerPair], bool]:
     """By id and order, or by order alone; and whether ids are compared."""
+    numbered = all(any(place.node.m_id >= 0 for place in side) for side in (references, targets))
+    if same_model is False or not numbered:
+        return _pair_by_order(references, targets, contents), False
     by_id = _pair_by_id(references, targets)
     rest, others = _without(by_id, references, targets)
+    if not rest:
+        return by_id, True
     # Where ids hold, a target whose id says something is another layer and takes no part.
     with_ids = by_id + _pair_by_order(rest, [p for p in others if p.node.m_id < 0 or not by_id], contents)
-    numbered = all(any(place.node.m_id >= 0 for place in side) for side in (references, targets))
     by_order = _pair_by_order(references, targets, contents)
     order_explains_more = len(by_order) > len(with_ids)
     if order_explains_more and same_model:
         order_explains_more = _alike(by_order, contents) > _alike(with_ids, contents)
-    holds = numbered and same_model is not False and not order_explains_more
-    return (with_ids, True) if holds else (by_order, False)
+    return (by_order, False) if order_explains_more else (with_ids, True)
 
 
 def _alike(pairs: list[LayerPair], contents: Contents) -> int:
