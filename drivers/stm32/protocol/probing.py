@@ -98,7 +98,8 @@ def zeros(count: int) -> bytes:
 def find_sync_reply(data: bytes, reqid: int) -> FoundReply | None:
     """The last reply to SYNC number `reqid` in everything that was read, whatever stands around it; None without one.
 
-    A reply always travels in a packet of 32 payload bytes. `reqid` is in 1..MAX_PROBE_REQID.
+    A reply always travels in a packet of 32 payload bytes, and in one: its numbers, three of them 32 bits wide, take no
+    more than 24. `reqid` is in 1..MAX_PROBE_REQID.
 
     Raises:
         UnsupportedDialectError: there is one, of a protocol that this library does not speak.

@@ -93,6 +93,17 @@ def test_a_reply_is_found_among_anything(device: Any, before: bytes, after: byte
     assert (found.reply.dialect, found.end) == (device.dialect, len(before + reply))
 
 
+def test_the_longest_reply_fits_one_packet(device: Any) -> None:
+    most = (1 << 32) - 1
+    major, minor = device.dialect.version
+    numbers = {"version": major << 8 | minor, "capability": most, "rtid": most}
+    reply = device.answer(probing.MAX_PROBE_REQID, 0, sync=numbers)
+    assert len(reply) == device.dialect.header_bytes + 32
+    found = probing.find_sync_reply(reply, probing.MAX_PROBE_REQID)
+    assert found is not None
+    assert found.reply.dialect == device.dialect
+
+
 def test_what_is_no_reply_is_not_found(device: Any) -> None:
     reply = device.sync(REQID)
     for data in (b"", reply[:-1], reply[2:], device.sync(REQID + 1), device.ack(REQID, 0), b"\x08\x2a" * 40):
