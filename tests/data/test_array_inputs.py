@@ -278,6 +278,9 @@ def test_no_file(tmp_path: Path) -> None:
     for path in (tmp_path / "none.npy", tmp_path):
         with pytest.raises(InvalidParamError, match="no such file"):
             load_arrays(path)
+    with pytest.raises(InvalidParamError, match="none: no such file or folder") as caught:
+        open_source(str(tmp_path / "none"), [FLOAT])
+    assert "folders of images" in caught.value.hint
 
 
 def header(shape: str, dtype: str = "<f4") -> bytes:
