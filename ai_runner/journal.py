@@ -109,9 +109,15 @@ class Journal:
         """`runner` with its results kept under `place`, a name that is the same on every resumption.
 
         Raises:
-            InvalidParamError: what is under `place` comes from another runtime, or cannot be read.
+            InvalidParamError: what is under `place` comes from another runtime, or cannot be read; or the runtime keeps
+                variables from sample to sample, which are lost with a run.
             HwIOError: it cannot be written.
         """
+        if runner.model_info().runtime.attributes.get("state") == "keep":
+            raise InvalidParamError(
+                f"{runner.descriptor}: keeps variables from sample to sample: a run of it cannot be resumed",
+                hint="leave state=keep or the journal away",
+            )
         folder = self.folder / place
         try:
             folder.mkdir(exist_ok=True)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,14 @@ def test_a_library_that_was_compiled_anew_is_another(digits_descriptors: dict[st
                     journal.session(runner, "target-0")
             else:
                 journal.session(runner, "target-0")
+
+
+def test_a_runtime_that_keeps_state_is_refused(runner: AiRunner, tmp_path: Path) -> None:
+    info = runner.model_info()
+    keeps = Counting(runner)
+    keeps.model_info = lambda name=None: replace(info, runtime=replace(info.runtime, attributes={"state": "keep"}))
+    with Journal(tmp_path / "j", QUESTION) as journal, pytest.raises(InvalidParamError, match="cannot be resumed"):
+        journal.session(keeps, "target-0")  # type: ignore[arg-type]
 
 
 def test_a_journal_that_cannot_be_written(runner: AiRunner, tmp_path: Path) -> None:
