@@ -165,6 +165,7 @@ def _tensor_health(tensor: TensorHealth) -> dict[str, Any]:
         "constant": tensor.constant,
         "dead_channels": tensor.dead_channels,
         "repeated": tensor.repeated,
+        "unwritten": tensor.unwritten,
     }
 
 

@@ -8,8 +8,11 @@ from typing import Any
 
 from ai_runner.report.html.chart import plain
 from ai_runner.report.judgement_text import is_divergence
+from ai_runner.report.printable import shortened
 
 Report = Mapping[str, Any]
+
+_LONGEST_CLASS = 18  # characters of its name, beside its number
 
 
 def standing(target: Report) -> str:
@@ -46,7 +49,7 @@ def answer(number: int | None, names: Sequence[str]) -> str:
     if number < 0:
         return "none"
     name = names[number] if number < len(names) else ""
-    return f"{number} {name}" if name and name != str(number) else str(number)
+    return f"{number} {shortened(name, _LONGEST_CLASS)}" if name and name != str(number) else str(number)
 
 
 def runtime_of(run: Report) -> str:
