@@ -44,6 +44,7 @@ class TensorHealth:
         dead_channels: channels (last dimension) with one value throughout; 0 when the whole tensor is constant.
         repeated: samples equal to the one before although the reference's clearly differ, or where it has none the
             inputs.
+        unwritten: elements of a sample that are not written, in all runs or in some.
         findings: what a reader should know, one clause each.
         kinds: of the findings, a word each: ``non_finite``, ``stale`` (unchanged, or not written at all), ``constant``,
             ``dead_channels``, ``saturation``, ``unused_range``.
@@ -61,6 +62,7 @@ class TensorHealth:
     constant: bool
     dead_channels: int
     repeated: int
+    unwritten: int = 0
     findings: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
 
@@ -132,6 +134,7 @@ class HealthMonitor:
             constant=counts.constant,
             dead_channels=0 if counts.constant or self._channels == 1 else int(counts.dead().sum()),
             repeated=self._unchanged.count,
+            unwritten=self._unwritten.count,
             findings=tuple(findings.values()),
             kinds=tuple(findings),
         )

@@ -80,6 +80,12 @@ class Unwritten:
         return self._real | (self._seen.all(axis=0) & (2 * self._held >= self._chunks))
 
     @property
+    def count(self) -> int:
+        """How many elements of a sample are not written, in all runs or in some."""
+        known = int(self.places.sum())
+        return known or (len(self._held) if self._unwritten_runs else 0)
+
+    @property
     def never(self) -> bool:
         """Whether no element of any run was written."""
         whole = bool(self.places.all()) if self.places.any() else self._unwritten_runs > 0

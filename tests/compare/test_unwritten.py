@@ -71,6 +71,7 @@ def test_integers_that_are_written_in_some_runs() -> None:
     found.update(values, right)
     assert found.finding == f"it was not written in at least 2 of 10 runs: {STILL}"
     assert not found.never
+    assert found.count == 6
     expected = Unwritten(6)
     expected.update(values, values)
     assert expected.finding == ""
@@ -106,3 +107,4 @@ def test_a_target_that_writes_nothing(
     assert found.health.findings == (f"output 'y': it was {LEFT}",)
     assert found.health.kinds == ("stale",)
     assert found.health.repeatable is True
+    assert found.health.outputs[0].unwritten == 6
