@@ -60,6 +60,7 @@ class Baseline:
         emulated: times are those of an emulator and repeat.
         model: the best of each process.
         bests: for every process the best of each layer.
+        runs: of which each process took the best; 0 where the file does not say.
     """
 
     desc: str
@@ -70,6 +71,7 @@ class Baseline:
     emulated: bool
     model: tuple[Best, ...]
     bests: tuple[tuple[Best, ...], ...]
+    runs: int = 0
 
     @classmethod
     def of(cls, measurement: Measurement, desc: str) -> Baseline:
@@ -83,6 +85,7 @@ class Baseline:
             emulated=measurement.model.source is TimeSource.SIMULATED,
             model=(_best(measurement.model),),
             bests=(tuple(_best(layer.series) for layer in measurement.layers),),
+            runs=len(measurement.host_times),
         )
 
     def joined(self, other: Baseline) -> Baseline:
@@ -103,6 +106,7 @@ class Baseline:
             self.emulated,
             self.model + other.model,
             self.bests + other.bests,
+            min(self.runs, other.runs),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,6 +117,7 @@ class Baseline:
             "model": {"name": self.model_name, "hash": self.model_hash},
             "conditions": dict(self.conditions),
             "emulated": self.emulated,
+            "runs": self.runs,
             "layers": [{"name": name, "type": kind} for name, kind in self.layers],
             "processes": [
                 {"model": _best_dict(model), "layers": [_best_dict(best) for best in bests]}
@@ -135,7 +140,7 @@ def judge_baseline(old: Baseline, new: Baseline, rule: LatencyRule = LatencyRule
     """Judges the best of `new` by the best of `old`.
 
     Raises:
-        InvalidParamError: one of them has fewer than ten processes.
+        InvalidParamError: one of them has fewer than ten processes, or they had different numbers of runs.
     """
     for side, one in (("the baseline", old), ("this measurement", new)):
         if len(one.model) < FEWEST_PROCESSES and not one.emulated:
@@ -143,6 +148,7 @@ def judge_baseline(old: Baseline, new: Baseline, rule: LatencyRule = LatencyRule
                 f"{side} has {len(one.model)} processes, too few for minima that repeat",
                 hint=f"--processes {FEWEST_PROCESSES} or more",
             )
+    check_runs(old, new.runs)
     pairs, unpaired = pair_layers(_nodes(old), _nodes(new))
     emulated = old.emulated and new.emulated
     shifts = _shifts(MODEL, "", old.model, new.model, emulated, replace(rule, shortest=0.0))
@@ -150,6 +156,15 @@ def judge_baseline(old: Baseline, new: Baseline, rule: LatencyRule = LatencyRule
         name, kind = new.layers[k]
         shifts += _shifts(name, kind, [b[i] for b in old.bests], [b[k] for b in new.bests], emulated, rule)
     return LatencyVerdict(tuple(shifts), unpaired)
+
+
+def check_runs(old: Baseline, runs: int) -> None:
+    """Raises InvalidParamError where a process made another number of runs before: the best of fewer is longer."""
+    if old.runs and runs and runs != old.runs and not old.emulated:
+        raise InvalidParamError(
+            f"{runs} runs a process, where the baseline is the best of {old.runs}",
+            hint=f"--repeats {old.runs}, which is the default with this baseline",
+        )
 
 
 def _nodes(baseline: Baseline) -> list[NodeInfo]:
@@ -212,6 +227,7 @@ def _parsed(found: Any) -> Baseline:
         emulated=found["emulated"],
         model=tuple(_read_best(process["model"]) for process in found["processes"]),
         bests=bests,
+        runs=found.get("runs", 0),
     )
 
 

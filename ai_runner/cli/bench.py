@@ -37,8 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--repeats",
         metavar="N",
         type=positive,
-        default=_REPEATS,
-        help="runs of the first sample (default: %(default)s)",
+        help=f"runs of the first sample (default: {_REPEATS}; with --baseline as many as it had)",
     )
     parser.add_argument(
         "--warm-up", metavar="N", type=natural, default=_WARM_UP, help="runs that do not count (default: %(default)s)"
@@ -69,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
         raise InvalidParamError("--against runs both in this process", hint="leave out --save-baseline and --processes")
     for path in filter(None, (args.json, args.save_baseline)):
         check_writable(path)
+    if args.baseline is None and args.repeats is None:
+        args.repeats = _REPEATS
     if args.against is not None:
         return _compare_in_turn(args)
     default = 10 if args.baseline or args.save_baseline else 1
@@ -113,7 +114,7 @@ def _compare_in_turn(args: argparse.Namespace) -> int:
 
 
 def _measure_in_processes(args: argparse.Namespace, processes: int) -> int:
-    from ai_runner.bench.baseline import judge_baseline, read_baseline
+    from ai_runner.bench.baseline import check_runs, judge_baseline, read_baseline
     from ai_runner.bench.conditions import check_comparable
     from ai_runner.bench.processes import measure_in_processes
     from ai_runner.cli.console import ProgressBar
@@ -122,7 +123,10 @@ def _measure_in_processes(args: argparse.Namespace, processes: int) -> int:
 
     old = read_baseline(args.baseline) if args.baseline else None
     if old is not None:
-        judge_baseline(old, old)  # too few processes are found out before the measurement, other conditions as well
+        # Too few processes, another number of runs and other conditions are found out before the measurement.
+        judge_baseline(old, old)
+        args.repeats = args.repeats or old.runs or _REPEATS
+        check_runs(old, args.repeats)
         check_comparable(old.conditions, _conditions(args.desc, args), args.accept)
     with ProgressBar("bench") as progress:
         new = measure_in_processes(lambda path: _command(args, path), processes, progress)

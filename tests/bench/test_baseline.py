@@ -74,6 +74,16 @@ def test_one_lucky_process_is_enough(fake: Any, same: Any) -> None:
     assert judge_baseline(old, slow.joined(best(fake, same(1.0), processes=1))).slower == ()
 
 
+def test_minima_of_other_numbers_of_runs_are_refused(fake: Any, same: Any) -> None:
+    """The best of three is longer than the best of twenty, without any change of the model."""
+    old = best(fake, same(1.0))
+    assert old.runs == 20
+    with pytest.raises(InvalidParamError, match="3 runs a process, where the baseline is the best of 20") as refused:
+        judge_baseline(old, replace(old, runs=3))
+    assert "--repeats 20" in refused.value.hint
+    assert judge_baseline(replace(old, runs=0), old).slower == ()
+
+
 def test_noise_does_not_alarm(fake: Any, noisy: Any) -> None:
     alarms = 0
     for seed in range(30):
@@ -145,6 +155,7 @@ class TestBrokenFiles:
             (["processes", 0, "model", "extra"], 1),
             (["conditions"], {}),
             (["emulated"], "no"),
+            (["runs"], -1),
             (["model"], []),
         ],
     )

@@ -123,6 +123,19 @@ def test_too_few_processes_are_found_out_first(ai_runner: Any, tmp_path: Path, f
     assert "has 1 processes, too few" in ended.err
 
 
+def test_runs_are_those_of_the_baseline(ai_runner: Any, tmp_path: Path, fake_driver: Any) -> None:
+    path = tmp_path / "b.json"
+    one = ("bench", "-d", "fake:x", "--repeats", 7, "--save-baseline", path, "--processes", 1)
+    assert ai_runner(*one).code == 0
+    found = read(path)
+    found["processes"] *= 10
+    path.write_text(json.dumps(found))
+    fake_driver.runs.clear()
+    ended = ai_runner("bench", "-d", "fake:x", "--baseline", path, "--repeats", 3)
+    assert (ended.code, fake_driver.runs) == (2, [])
+    assert "3 runs a process, where the baseline is the best of 7; --repeats 7" in ended.err
+
+
 class TestOnTheBundledModel:
     def test_two_runtimes_are_not_compared_unless_told_to(
         self, ai_runner: Any, digits_descriptors: dict[str, str]
