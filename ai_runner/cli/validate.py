@@ -150,14 +150,11 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
     from ai_runner.compare.task.class_names import labels_of
     from ai_runner.compare.task.task import Task
     from ai_runner.compare.validation import validate
-    from ai_runner.errors import InvalidParamError
     from ai_runner.raw_features import load_features
 
     layer_map = LayerMap.read(args.map) if args.map else None
     if layer_map is not None:
-        if not args.per_layer:
-            raise InvalidParamError("--map pairs layers, which are not compared", hint="give --per-layer as well")
-        layer_map.check_targets(args.desc)
+        layer_map.check(args.desc, args.per_layer)
     with ExitStack() as stack:
         reference, notes = open_reference(args.model, lambda text: stack.enter_context(_open(text)))
         if args.inputs is None and args.random is None:

@@ -13,7 +13,7 @@ A TOML file::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -57,13 +57,14 @@ class LayerMap:
         of_targets = {target: _entries(table, f"{path}: targets.{target}") for target, table in targets.items()}
         return cls(_entries(tables.get("layers", {}), f"{path}: layers"), of_targets, str(path))
 
-    def check_targets(self, descriptors: Iterable[str]) -> None:
-        """Raises InvalidParamError when it speaks of a target that is none of these."""
-        known = list(descriptors)
-        unknown = [target for target in self.targets if target not in known]
+    def check(self, targets: Sequence[str], per_layer: bool) -> None:
+        """Raises InvalidParamError unless layers are compared, and it speaks of no other targets than these."""
+        if not per_layer:
+            raise InvalidParamError(f"{self.label}: pairs layers, which are not compared", hint="give --per-layer, too")
+        unknown = [target for target in self.targets if target not in targets]
         if unknown:
             raise InvalidParamError(
-                f"{self.label}: there is no target {unknown[0]!r}", hint=f"there is {', '.join(known)}"
+                f"{self.label}: there is no target {unknown[0]!r}", hint=f"there is {', '.join(targets)}"
             )
 
     def of(self, descriptor: str) -> LayerMap:

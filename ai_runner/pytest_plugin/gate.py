@@ -122,6 +122,8 @@ class Gate:
 
         question = self.question
         layer_map = LayerMap.read(question.map) if question.map else None
+        if layer_map is not None:
+            layer_map.check(question.targets, question.per_layer)
         reference, notes = self._reference_with_notes()
         info = reference.model_info()
         source = source_of(question, info.inputs)

@@ -84,7 +84,9 @@ def test_what_is_not_there(sides: Any, tensors: Any) -> None:
     with pytest.raises(InvalidParamError, match="the reference's layer 't0_node' is named as 0 and as 't0_node'"):
         align_layers(*sides, LayerMap({0: "x1_node", "t0_node": 2}))
     with pytest.raises(InvalidParamError, match="there is no target 'file:x'"):
-        LayerMap({}, {"file:x": {}}).check_targets(["file:y"])
+        LayerMap({}, {"file:x": {}}).check(["file:y"], per_layer=True)
+    with pytest.raises(InvalidParamError, match="pairs layers, which are not compared"):
+        LayerMap({}).check(["file:y"], per_layer=False)
     with pytest.raises(InvalidParamError, match=r"layer 0 writes \[1, 16\], node 0 \[1, 4\]"):
         align_layers(sides[0], [tensors.node(-1, tensors.f32("z", 4))], LayerMap({0: 0}))
 
@@ -93,7 +95,7 @@ def test_a_target_of_its_own(sides: Any, tmp_path: Path) -> None:
     path = tmp_path / "map.toml"
     path.write_text('[layers]\n0 = 2\n1 = false\n[targets."file:x"]\n0 = 1\n')
     layer_map = LayerMap.read(path)
-    layer_map.check_targets(["file:x", "file:y"])
+    layer_map.check(["file:x", "file:y"], per_layer=True)
     assert layer_map.of("file:x").layers == {0: 1, 1: None}
     assert layer_map.of("file:y").layers == {0: 2, 1: None}
     assert found(align_layers(*sides, layer_map.of("file:x")))[0] == (0, 1, "map")
