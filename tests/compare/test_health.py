@@ -188,3 +188,17 @@ def test_a_target_that_answers_differently(session: Callable[..., Any], array_so
     (found,) = validate(session(lambda x: [x[0]]), [noisy], source).targets
     assert found.health.repeatable is False
     assert found.health.findings[0] == "the same input gave other outputs when it was run again"
+
+
+@pytest.mark.parametrize(("samples", "period"), [(3, 2), (4, 2), (16, 2), (4, 3), (6, 3), (16, 3)])
+def test_a_target_whose_buffers_alternate(
+    session: Callable[..., Any], array_source: Any, samples: int, period: int
+) -> None:
+    calls = iter(range(1000))
+
+    def alternating(x: list[Array]) -> list[Array]:
+        return [np.stack([row * (2 if next(calls) % period else 1) for row in x[0]])]
+
+    source = array_source(np.ones((samples, 6), np.float32))
+    (found,) = validate(session(lambda x: [x[0]]), [session(alternating)], source).targets
+    assert found.health.repeatable is False
