@@ -177,9 +177,10 @@ def _shifts(
     before, now = ([best.ms for best in side if best.ms is not None] for side in (old, new))
     found = []
     if before and now:
-        one, other = min(before), min(now)
         found.append(
-            emulated_shift(name, kind, one, other) if emulated else minimum_shift(name, kind, one, other, rule)
+            emulated_shift(name, kind, min(before), min(now))
+            if emulated
+            else minimum_shift(name, kind, before, now, rule)
         )
     counts = {best.counters for best in old}, {best.counters for best in new}
     if all(len(side) == 1 for side in counts):

@@ -74,6 +74,15 @@ def test_one_lucky_process_is_enough(fake: Any, same: Any) -> None:
     assert judge_baseline(old, slow.joined(best(fake, same(1.0), processes=1))).slower == ()
 
 
+def test_one_lucky_process_before_is_no_alarm(fake: Any, same: Any) -> None:
+    """Nine processes of ten are as fast as they were."""
+    lucky = best(fake, same(1.0), processes=9).joined(best(fake, same(0.95), processes=1))
+    new = best(fake, same(1.0))
+    verdict = judge_baseline(lucky, new)
+    assert verdict.shifts[0].shift > 0.05
+    assert verdict.slower == ()
+
+
 def test_minima_of_other_numbers_of_runs_are_refused(fake: Any, same: Any) -> None:
     """The best of three is longer than the best of twenty, without any change of the model."""
     old = best(fake, same(1.0))
