@@ -69,7 +69,8 @@ class InputFeed:
             way = declared_arrangement(tensor, reference[source])
             if way is not None and tensor.pixels is None and reference[source].pixels is None:
                 self._ways[place] = way
-                warn(f"input '{tensor.name}' {list(tensor.shape)} is given what {list(reference[source].shape)} holds")
+                shapes = f"{list(tensor.shape)} is given the reference's {list(reference[source].shape)}"
+                warn(f"input '{tensor.name}' {shapes} with the channels moved")
             self._sources.append((source, reference[source], self._with_scale(tensor, reference[source])))
 
     @staticmethod

@@ -97,11 +97,11 @@ def align_layers(
 def _with_steps(pairs: list[LayerPair], target: Sequence[NodeProfile], ids_hold: bool) -> list[LayerPair]:
     nodes, paired = [profile.info for profile in target], [pair.target for pair in pairs]
     by_id, by_reading = steps_by_id(paired, nodes), steps_by_reading(paired, nodes)
+    # Where ids hold, what leads there with another id is a layer of its own.
+    others = [(place.position,) for place in paired] if ids_hold else by_reading
     return [
-        replace(
-            pair, steps=by_id[k] if pair.evidence == "id" else by_reading[k] if not ids_hold else by_reading[k][-1:]
-        )
-        for k, pair in enumerate(pairs)
+        replace(pair, steps=own if pair.evidence == "id" else other)
+        for pair, own, other in zip(pairs, by_id, others, strict=True)
     ]
 
 

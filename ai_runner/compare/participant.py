@@ -80,7 +80,8 @@ class Participant:
             self.warn("shows no data of its nodes: its layers are not compared")
         for k, tensor in enumerate(self._label_order.tensors):
             if outputs[k] is not tensor:
-                self.warn(f"output '{tensor.name}' {list(tensor.shape)} is compared as {list(outputs[k].shape)}")
+                shapes = f"{list(tensor.shape)} is compared as {list(outputs[k].shape)}"
+                self.warn(f"output '{tensor.name}' {shapes}, with the channels moved")
         self._accuracy = LabelAccuracy()
         self._samples = 0
         self._durations = 0.0

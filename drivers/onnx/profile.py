@@ -30,13 +30,14 @@ class ProfileFile:
     def opened(self) -> None:
         """To be called when the session has started."""
         for path in self.prefix.parent.iterdir():
-            file = path.open("rb")
             try:
+                self._file = path.open("rb")
                 path.unlink()
             except OSError:  # it is open, which Windows minds
-                file.close()
+                if self._file is not None:
+                    self._file.close()
+                self._file = None
                 return
-            self._file = file
         self._folder.cleanup()
 
     def read(self, path: str) -> str:

@@ -51,7 +51,8 @@ def test_channels_go_where_the_target_has_them(tensors: Any, to_front: bool) -> 
     assert fed.flags.c_contiguous
     (real,) = InputFeed([tensors.f32("t", *given.shape[1:])], [target], "target")([given.astype(np.float32)])
     assert np.array_equal(real, np.clip(wanted * 4.0 + 3, -128, 127).astype(np.int8))
-    assert warnings == [f"input 'x' {[1, *wanted.shape[1:]]} is given what {[1, *given.shape[1:]]} holds"]
+    shapes = f"{[1, *wanted.shape[1:]]} is given the reference's {[1, *given.shape[1:]]}"
+    assert warnings == [f"input 'x' {shapes} with the channels moved"]
 
 
 def test_inputs_are_matched_by_name(tensors: Any) -> None:

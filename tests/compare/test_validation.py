@@ -308,7 +308,7 @@ def test_outputs_with_channels_first_and_last_are_compared(tensors: Any, fake_se
     source = array_source(np.random.default_rng(7).normal(size=(20, 30)).astype(np.float32))
     right, wrong = validate(reference, [with_channels_first(0), with_channels_first(1)], source).targets
     assert right.verdict is Verdict.PASS
-    assert right.run.warnings == ("output 'z' [1, 5, 2, 3] is compared as [1, 2, 3, 5]",)
+    assert right.run.warnings == ("output 'z' [1, 5, 2, 3] is compared as [1, 2, 3, 5], with the channels moved",)
     assert wrong.verdict is Verdict.FAIL
     assert wrong.outputs[0].tensor.beyond == 1
     assert wrong.outputs[0].tensor.metrics["max_abs"] == pytest.approx(1)
