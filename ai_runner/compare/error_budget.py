@@ -26,7 +26,7 @@ DEPLOYMENT = "deployment"
 
 _SPOKEN = {
     QUANTISATION: "the quantisation of the model",
-    CODE_GENERATION: "the code generated from it",
+    CODE_GENERATION: "the code generated from the model",
     TARGET: "the target: compiler, libraries, memory or hardware",
     DEPLOYMENT: "the deployment (no C-model on the host tells code generation from target)",
 }
