@@ -49,6 +49,7 @@ _SETTINGS: dict[Any, Any] = {
 }
 _PLACEHOLDER = re.compile(r"@(\d+)@")
 _DECIMALS = re.compile(r"(\d+\.\d{2})\d+")
+_BOX = re.compile(r"M (\S+) (\S+) L (\S+) \2 L \3 (\S+) L \1 \4 z ?")  # as `Chart.boxes` comes out
 _LINK = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -150,7 +151,7 @@ class Chart:
             if value == colour:
                 return f"var({variable})"
         value = value.replace("url(#", f"url(#{prefix}")
-        return _DECIMALS.sub(r"\1", " ".join(value.split()))
+        return _BOX.sub(_short_box, _DECIMALS.sub(r"\1", " ".join(value.split())))
 
     def _text(self, text: str | None) -> str | None:
         if text is None or not text.strip():
@@ -188,6 +189,13 @@ def _presentation(name: str, text: str) -> list[tuple[str, str]]:
     if name == "font-size":
         return [(name, text.removesuffix("px"))] if text != f"{FONT_SIZE:g}px" else []
     return [] if name in ("font-family", "stroke-linejoin") else [(name, text)]
+
+
+def _short_box(box: re.Match[str]) -> str:
+    """A rectangle of a path by its corner and its sides: a page may have ten thousands of them."""
+    left, bottom, right, top = map(float, box.groups())
+    width, height = round(right - left, 2), round(top - bottom, 2)
+    return f"M{left:g} {bottom:g}h{width:g}v{height:g}h{-width:g}z"
 
 
 def _is_referenced(identity: str) -> bool:

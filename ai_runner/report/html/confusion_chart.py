@@ -85,13 +85,18 @@ def _write_counts(chart: Chart, matrix: Sequence[Sequence[int]]) -> None:
 def _shade(chart: Chart, matrix: Sequence[Sequence[int]]) -> None:
     """A square for each cell with samples, the stronger the larger its share of the row."""
     shades: dict[tuple[str, int], list[Box]] = defaultdict(list)
+    joined = len(matrix) > _MOST_NUMBERS  # equal neighbours, which nothing on them tells apart
     for row, counts in enumerate(matrix):
         total = sum(counts)
         for column, count in enumerate(counts):
             if count:
                 colour = SERIES if row == column else ACCENT
                 square = (column - 0.5, row - 0.5, column + 0.5, row + 0.5)
-                shades[colour, ceil(count / total * _SHADES)].append(square)
+                same = shades[colour, ceil(count / total * _SHADES)]
+                if joined and same and same[-1][1:3] == (square[1], square[0]):
+                    square = (same.pop()[0], *square[1:])
+                same.append(square)
     for (colour, shade), squares in shades.items():
         opacity = _FAINTEST + (_STRONGEST - _FAINTEST) * shade / _SHADES
-        chart.boxes(squares, colour, edgecolor=GRID, linewidth=0.4, alpha=opacity)
+        edge = {} if joined else {"edgecolor": GRID, "linewidth": 0.4}
+        chart.boxes(squares, colour, alpha=opacity, **edge)

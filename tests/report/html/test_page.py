@@ -321,6 +321,7 @@ def test_whatever_fits_the_schema_is_drawn(report: Callable[..., Report]) -> Non
 def test_many_targets_layers_and_classes_stay_small(report: Callable[..., Report]) -> None:
     # Thirty layers, three targets, a thousand samples: what is promised; and what nobody would draw by hand.
     assert len(html_page(report(targets=3, layers=30, samples=1000, full=True)).encode()) < 2_000_000
+    assert len(html_page(report(targets=6, layers=60, samples=1000, classes=100, full=True)).encode()) < 2_000_000
     huge = html_page(report(targets=1, layers=200, samples=1000, classes=128))
     assert "the 150 largest of 200 layers" in huge
 
