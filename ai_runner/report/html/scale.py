@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000)
 _MOST_DECADES = 5
+_HIGHEST = 300  # powers of ten beyond are no floats any more when they are multiplied
 
 
 def steps_scale(axes: Axes, largest: float) -> None:
@@ -26,7 +27,7 @@ def decades_scale(axes: Axes, values: Sequence[float]) -> None:
     """A horizontal axis from 0, logarithmic from the smallest positive value on."""
     positive = [value for value in values if value > 0.0]
     low = floor(log10(min(positive))) if positive else -6
-    high = max(ceil(log10(max(positive))) if positive else -5, low + 1)
+    high = max(min(ceil(log10(max(positive))), _HIGHEST) if positive else -5, low + 1)
     low = max(low, high - 12)
     axes.set_xscale("symlog", linthresh=10.0**low, linscale=0.7)
     axes.set_xlim(0.0, 10.0**high * 1.3)
@@ -56,7 +57,7 @@ def logarithmic_counts(axes: Axes, low: float, high: float) -> None:
 
 def _round_numbers(low: float, high: float) -> list[float]:
     """Decades, and 2 and 5 of them where they are few."""
-    decades = range(floor(log10(low)), ceil(log10(high)) + 1)
+    decades = range(floor(log10(low)), min(ceil(log10(high)), _HIGHEST) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
         found = [factor * 10.0**power for power in decades for factor in factors]
         found = [value for value in found if low <= value <= high]
