@@ -30,10 +30,12 @@ def canary_patterns(tensor: TensorInfo) -> tuple[bytes, bytes] | None:
     return first, second
 
 
-def holds_canary(values: npt.NDArray[Any], turn: int) -> npt.NDArray[np.bool_]:
-    """Which elements are those of pattern `turn` (0 or 1), in the shape of `values`."""
+def holds_canary(values: npt.NDArray[Any], turn: int | None = None) -> npt.NDArray[np.bool_]:
+    """Which elements are those of pattern `turn` (0 or 1), or of either, in the shape of `values`."""
     if not _known(values.dtype):
         return np.zeros(values.shape, bool)
+    if turn is None:
+        return holds_canary(values, 0) | holds_canary(values, 1)
     stored = values if values.dtype.kind in "iu" else values.view(f"u{values.dtype.itemsize}")
     return np.asarray(stored == _element(values.dtype, turn).view(stored.dtype), bool)
 

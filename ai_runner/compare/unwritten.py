@@ -56,7 +56,7 @@ class Unwritten:
         return 0
 
     def _update_places(self, rows: Array) -> None:
-        places = np.flatnonzero(_holds_either(rows[0]))
+        places = np.flatnonzero(holds_canary(rows[0]))
         patterns = [holds_canary(rows[:, places], turn) for turn in (0, 1)]
         held = (patterns[0] | patterns[1]).all(axis=0)
         self._held[places] += held
@@ -64,12 +64,12 @@ class Unwritten:
             seen[places] |= held & pattern.any(axis=0)
 
     def _update_runs(self, rows: Array, expected: Array, slack: float) -> None:
-        for place in np.flatnonzero(_holds_either(rows[:, 0])):
+        for place in np.flatnonzero(holds_canary(rows[:, 0])):
             whole = any(holds_canary(rows[place], turn).all() for turn in (0, 1))
             self._unwritten_runs += whole and apart(rows[place], expected[place], slack)
 
     def _update_real(self, rows: Array) -> int:
-        canaries = _holds_either(rows)
+        canaries = holds_canary(rows)
         self._real |= canaries.any(axis=0)
         self._unwritten_runs += int(canaries.any(axis=1).sum())
         return int(canaries.sum())
@@ -106,10 +106,6 @@ class Unwritten:
         which = _named(places, len(self._held)) if len(places) else "it was"
         runs = f" in at least {self._unwritten_runs} of {self._runs} runs" if self._sometimes else ""
         return f"{which} not written{runs}: what the memory held before is still there"
-
-
-def _holds_either(values: Array) -> Flags:
-    return holds_canary(values, 0) | holds_canary(values, 1)
 
 
 def _named(places: npt.NDArray[np.intp], elements: int) -> str:
