@@ -148,10 +148,12 @@ class NoiseBand:
             unequal = self._unequal(values, result) if self._thorough else 0
             self._kernels[kernels] = self._kernels.get(kernels, 0) + unequal
         within = list(trusted.values())
-        if self._integers and has_steps(self.reference) and self._any_outside(values, within):
+        parts = list(blocks(batch, max(1, BLOCK // max(1, first[:1].size))))
+        asked = self._integers and has_steps(self.reference)
+        if asked and any(self._any_outside(values[rows], [result[rows] for result in within]) for rows in parts):
             within += [result.reshape(first.shape) for result in also()]
         touched = np.zeros(batch, bool)
-        for rows in blocks(batch, max(1, BLOCK // max(1, first[:1].size))):
+        for rows in parts:
             touched[rows] = self._update_rows(values[rows], [result[rows] for result in within])
         if self._classes > 1:
             self._count_answers(values.reshape(batch, -1), [r.reshape(batch, -1) for r in trusted.values()])
