@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.compare.tensor_pair import real_values
-from ai_runner.compare.tolerance import is_integer, same_integers
+from ai_runner.compare.tolerance import has_steps, is_integer, same_integers
 from ai_runner.compare.unchanged import Unchanged
 from ai_runner.compare.unwritten import Unwritten
 from ai_runner.compare.value_counts import ValueCounts
@@ -21,7 +21,9 @@ Array = npt.NDArray[Any]
 SATURATED_SHARE = 0.05  # of the elements at one end of the range, more than the reference has there
 USED_SHARE = 0.25  # of the 256 values of an int8 tensor; fewer waste two bits of resolution
 FEWEST_SAMPLES = 4  # below, constants and unused ranges say more about the inputs than about the target
-ROUNDED_STEPS = 2  # of an integer: a reference that moves no further may not move at all in another correct runtime
+ROUNDED_STEPS = (
+    2  # of an integer with a scale: a reference that moves no further may not move at all in another correct runtime
+)
 ROUNDED_SHARE = 1e-4  # of the reference's range, likewise for real values
 REQUANTISED_SHARE = 0.25  # of it, where only one of the two is quantised
 CHANCE = 0.01  # of the samples equal the one before although they should not: saturated ones do
@@ -143,7 +145,8 @@ class HealthMonitor:
     def _slack(self) -> float:
         """By how much two correct runtimes may differ, as the target stores it."""
         share = ROUNDED_SHARE if self._same_storage else REQUANTISED_SHARE
-        steps = ROUNDED_STEPS if self._tensor.dtype.kind in "iu" else 0
+        stepped = self._tensor.dtype.kind in "iu" and (has_steps(self._tensor) or has_steps(self._expected_as))
+        steps = ROUNDED_STEPS if stepped else 0
         return max(steps, share * self._reference.span)
 
     def _findings(self) -> dict[str, str]:

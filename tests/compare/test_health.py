@@ -132,6 +132,12 @@ def test_class_numbers_do_not_saturate(stored: Any) -> None:
     assert seen(classes.astype(stored), classes, target, reference=real).findings == ()
 
 
+def test_class_numbers_have_no_steps_to_be_off_by() -> None:
+    classes = np.tile(np.array([0, 1, 1], np.int64), 20)[:, None]
+    found = seen(np.zeros_like(classes), classes, TensorInfo("y", (1, 1), np.dtype(np.int64)))
+    assert found.kinds == ("stale", "constant")
+
+
 def test_unused_range() -> None:
     assert seen((RANDOM // 8).astype(np.int8), RANDOM).findings == (
         "uses -16..15, 12% of its range, the reference 100%",
