@@ -187,10 +187,10 @@ def _command(args: argparse.Namespace, path: Path) -> list[str]:
     command = [sys.executable, "-m", "ai_runner.cli", "bench", f"--desc={args.desc}", "--processes=1"]
     command += [f"--save-baseline={path}", f"--repeats={args.repeats}", f"--warm-up={args.warm_up}"]
     command += ["--no-layers"] if args.no_layers else []
-    for name in ("inputs", "random", "seed"):
+    for name in ("inputs", "random", "samples", "seed", "columns"):
         if getattr(args, name) is not None:
             command.append(f"--{name}={getattr(args, name)}")
-    return command
+    return [*command, "--preprocess", *args.preprocess] if args.preprocess else command
 
 
 def _print(lines: list[str]) -> None:

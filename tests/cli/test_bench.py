@@ -10,6 +10,7 @@ import pytest
 
 from ai_runner.bench import statistics
 from ai_runner.bench.baseline import read_baseline
+from ai_runner.errors import InvalidParamError
 from ai_runner.schemas import check
 
 
@@ -134,6 +135,23 @@ def test_runs_are_those_of_the_baseline(ai_runner: Any, tmp_path: Path, fake_dri
     ended = ai_runner("bench", "-d", "fake:x", "--baseline", path, "--repeats", 3)
     assert (ended.code, fake_driver.runs) == (2, [])
     assert "3 runs a process, where the baseline is the best of 7; --repeats 7" in ended.err
+
+
+def test_processes_of_their_own_get_every_argument_of_the_inputs(
+    ai_runner: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[list[str]] = []
+
+    def measured(command: Any, processes: int, progress: Any) -> Any:
+        seen.append(command(tmp_path / "0.json"))
+        raise InvalidParamError("seen")
+
+    monkeypatch.setattr("ai_runner.bench.processes.measure_in_processes", measured)
+    given = ["--inputs=data.csv", "--samples=3", "--seed=4", "--columns=A,3-9", "--preprocess", "scale=0..1", "mono"]
+    ai_runner("bench", "-d", "fake:x", "--save-baseline", tmp_path / "b.json", *given)
+    (command,) = seen
+    assert set(given) <= set(command)
+    assert command[-3:] == given[-3:]
 
 
 class TestOnTheBundledModel:
