@@ -144,6 +144,9 @@ def test_rules_and_fixtures(
     assert "ai-runner.noise-floor output[StatefulPartitionedCall_1:0]" in found
     assert "ai-runner.run target" in found
     done.assert_outcomes(passed=9 + 3)
+    session(*question, "-d", digits_descriptors["st-ai"], "--ai-runner-samples=0").stderr.fnmatch_lines(
+        ["*'0' is not*"]
+    )
     assert "verdict" not in done.stdout.str()
 
 
@@ -339,7 +342,7 @@ def test_without_a_reference_there_are_fixtures_only(
     [
         ("", "*--ai-runner needs a target: -d DESC"),
         ("-d x --ai-runner-seed=1 --ai-runner-inputs=x.npz", "*excludes*"),
-        ("-d x --ai-runner-columns=1", "*belong to --ai-runner-inputs*"),
+        ("-d x --ai-runner-columns=1", "*columns belongs to --ai-runner-inputs*"),
         ("-d x --ai-runner-task=guess", "*invalid choice: 'guess'*"),
         ("-d x --ai-runner-random=0", "*'0' is not a whole number from 1*"),
         ("-d x --ai-runner-reference=none.tflite", "ERROR: ai-runner: *none.tflite*"),

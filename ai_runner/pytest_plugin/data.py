@@ -23,7 +23,9 @@ def source_of(question: Question, inputs: Sequence[TensorInfo]) -> Source:
     labels, columns = question.labels or None, question.columns or None
     if question.inputs:
         steps = parse(question.preprocess) if question.preprocess else Preprocessing()
-        return open_source(question.inputs, inputs, labels=labels, columns=columns, preprocessing=steps)
+        return open_source(
+            question.inputs, inputs, labels=labels, columns=columns, preprocessing=steps, samples=question.samples
+        )
     seed = DEFAULT_SEED if question.seed is None else question.seed
     source = RandomInputs(inputs, question.random or DEFAULT_SAMPLES, seed)
     return with_labels(source, labels) if labels else source

@@ -43,6 +43,7 @@ class Question:
         labels: where the labels are; without it those that the inputs have themselves.
         preprocess: what is done with the inputs, step by step.
         columns: of a .csv file that hold values.
+        samples: how many of the inputs; None for all.
         random: how many random samples; None for the default.
         seed: of random samples; None for the default.
         label_names: of the classes, a file or separated by commas.
@@ -64,6 +65,7 @@ class Question:
     labels: str = ""
     preprocess: tuple[str, ...] = ()
     columns: str = ""
+    samples: int | None = None
     random: int | None = None
     seed: int | None = None
     label_names: str = ""
@@ -109,6 +111,7 @@ def add_options(parser: pytest.Parser) -> None:
     for name, metavar, said in _TEXTS:
         group.addoption(f"{ON}-{name}", metavar=metavar, default="", help=said)
     group.addoption(f"{ON}-task", choices=_TASKS, default="", help="What the first output is, as validate's --task.")
+    group.addoption(f"{ON}-samples", metavar="N", type=_positive, help="Only the first N samples of the inputs.")
     group.addoption(f"{ON}-random", metavar="N", type=_positive, help="N random samples.\nDefault: 16.")
     group.addoption(f"{ON}-seed", metavar="S", type=_natural, help="Of random samples.\nDefault: 42.")
     group.addoption(
@@ -134,11 +137,13 @@ def question_of(config: pytest.Config) -> Question | None:
         raise pytest.UsageError("--ai-runner needs a target: -d DESC")
     if option("ai_runner_inputs") and (option("ai_runner_random") or option("ai_runner_seed") is not None):
         raise pytest.UsageError("--ai-runner-inputs excludes --ai-runner-random and --ai-runner-seed")
-    if not option("ai_runner_inputs") and (option("ai_runner_columns") or option("ai_runner_preprocess")):
-        raise pytest.UsageError("--ai-runner-columns and --ai-runner-preprocess belong to --ai-runner-inputs")
+    for name in ("columns", "preprocess", "samples"):
+        if option(f"ai_runner_{name}") and not option("ai_runner_inputs"):
+            raise pytest.UsageError(f"--ai-runner-{name} belongs to --ai-runner-inputs")
     return Question(
         targets=tuple(option("ai_runner_desc")),
         preprocess=tuple(option("ai_runner_preprocess")),
+        samples=option("ai_runner_samples"),
         random=option("ai_runner_random"),
         seed=option("ai_runner_seed"),
         task=option("ai_runner_task"),
