@@ -400,7 +400,7 @@ class AiRunner(_EnumNames):
         if conversion:
             inputs = conversion.to_model(inputs, info.inputs)
         arrays = check_inputs(inputs, info.inputs)
-        warnings = () if driver.FINITE_ONLY else nan_warnings(arrays, info.inputs)
+        warnings = [] if driver.FINITE_ONLY else nan_warnings(arrays, info.inputs)
         quiet = mode if mode is Mode.IO_ONLY else _without_unsupported_flags(driver, mode)
         result = driver.invoke(info.name, arrays, quiet, callback)
         changes: dict[str, Any] = {}

@@ -73,7 +73,7 @@ def test_views_are_made_contiguous() -> None:
 def test_nan_is_a_warning_and_infinity_is_not(batch: int) -> None:
     values = np.zeros((batch, 8, 6, 1), np.float32)
     values[0, 0, 0, 0], values[0, 1, 0, 0] = np.inf, -np.inf
-    assert nan_warnings([values], [IMAGE]) == ()
+    assert nan_warnings([values], [IMAGE]) == []
     values[0, 2, 0, 0] = np.nan
     assert "image" in nan_warnings([values], [IMAGE])[0]
 
