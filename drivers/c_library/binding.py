@@ -70,9 +70,10 @@ class Binding(ABC):
         observer = self._observer(len(inputs[0]), Mode.PER_LAYER_WITH_DATA in mode, callback)
         observer.attach()
         try:
-            if callback is not None:
-                return self._invoke_called_back(inputs, mode, callback, observer)
-            return self._invoke_native_observed(inputs, mode, observer)
+            with observer.interruptible():
+                if callback is not None:
+                    return self._invoke_called_back(inputs, mode, callback, observer)
+                return self._invoke_native_observed(inputs, mode, observer)
         finally:
             observer.detach()
 

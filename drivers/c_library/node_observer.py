@@ -7,8 +7,12 @@ A library calls into Python before and after each node. An exception cannot trav
 from __future__ import annotations
 
 import ctypes
+import signal
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -78,6 +82,22 @@ class NodeObserver(ABC):
             NodeProfile(node, times, TimeSource.HOST, data)
             for node, times, data in zip(self.nodes, durations, kept, strict=True)
         )
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Makes Ctrl-C a `failure`: raised at the beginning of an event, it would be lost and the event with it."""
+        if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._interrupted)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.check()
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        self.failure = KeyboardInterrupt()
 
     def check(self) -> None:
         """Raises what went wrong during an event."""

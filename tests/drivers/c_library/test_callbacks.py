@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ai_runner.driver import AiRunnerCallback
+from ai_runner.drivers.c_library.legacy_nodes import LegacyNodeObserver
+from ai_runner.drivers.c_library.stai_nodes import StaiNodeObserver
 from ai_runner.model import Mode
 
 APIS = ["legacy", "stai"]
@@ -142,3 +146,28 @@ def test_any_object_with_the_methods_will_do(build_twin, open_driver, api: str) 
     duck = Duck()
     open_driver(build_twin(api)).invoke("network", inputs(api), Mode.PER_LAYER, duck)
     assert duck.seen == 6
+
+
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(), reason="signals arrive in another thread"
+)
+@pytest.mark.parametrize(("api", "observer"), [("legacy", LegacyNodeObserver), ("stai", StaiNodeObserver)])
+def test_ctrl_c_at_the_beginning_of_an_event_ends_the_run(
+    build_twin, open_driver, monkeypatch: pytest.MonkeyPatch, api: str, observer: type
+) -> None:
+    """Where Python looks for signals first; an exception there is lost in the library's frames."""
+    driver = open_driver(build_twin(api))
+    before = driver.invoke("network", inputs(api), Mode.PER_LAYER)
+    original = observer._on_time
+
+    def pressed(self: Any, *event: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return original(self, *event)
+
+    monkeypatch.setattr(observer, "_on_time", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        driver.invoke("network", inputs(api), Mode.PER_LAYER)
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    after = driver.invoke("network", inputs(api), Mode.PER_LAYER)
+    np.testing.assert_array_equal(after.outputs[0], before.outputs[0])
