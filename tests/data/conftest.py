@@ -70,3 +70,23 @@ def text(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def npy(tmp_path: Path) -> Any:
+    def save(array: Array) -> Path:
+        path = tmp_path / "inputs.npy"
+        np.save(path, array)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def npz(tmp_path: Path) -> Any:
+    def save(**arrays: Any) -> Path:
+        path = tmp_path / "inputs.npz"
+        np.savez(path, **arrays)
+        return path
+
+    return save
