@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ai_runner.compare.tensor_alignment import align_tensors
+from ai_runner.compare.alignment.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import TensorPair
 from ai_runner.compare.tolerance import Tolerance, ToleranceRule
 from ai_runner.errors import InvalidModelError

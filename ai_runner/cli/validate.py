@@ -145,7 +145,7 @@ def _print(validation: Validation, report: dict[str, Any], with_policy: bool) ->
 
 def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | None) -> Validation:
     from ai_runner.cli.console import ProgressBar, foretell
-    from ai_runner.compare.layer_map import LayerMap
+    from ai_runner.compare.alignment.layer_map import LayerMap
     from ai_runner.compare.reference_kernels import open_reference
     from ai_runner.compare.task.class_names import labels_of
     from ai_runner.compare.task.task import Task

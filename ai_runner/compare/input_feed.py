@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ai_runner.compare.arrangement import Arrangement, declared_arrangement
-from ai_runner.compare.tensor_alignment import align_tensors
+from ai_runner.compare.alignment.arrangement import Arrangement, declared_arrangement
+from ai_runner.compare.alignment.tensor_alignment import align_tensors
 from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.tolerance import is_integer, same_integers
 from ai_runner.errors import InvalidModelError

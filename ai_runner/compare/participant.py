@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from ai_runner.compare.arrangement import arranged, declared_arrangement
-from ai_runner.compare.label_order import LabelOrder
-from ai_runner.compare.latency_sample import LatencySampler
+from ai_runner.compare.alignment.arrangement import arranged, declared_arrangement
+from ai_runner.compare.alignment.label_order import LabelOrder
+from ai_runner.compare.alignment.record_fields import RecordFields
+from ai_runner.compare.alignment.tensor_alignment import align_tensors
 from ai_runner.compare.metrics import LabelAccuracy
-from ai_runner.compare.record_fields import RecordFields
-from ai_runner.compare.tensor_alignment import align_tensors
+from ai_runner.compare.sampling.latency_sample import LatencySampler
 from ai_runner.compare.tensor_pair import real_values
 from ai_runner.compare.verdict import RunSummary
 from ai_runner.errors import AiRunnerError

@@ -9,20 +9,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ai_runner.compare.arrangement import arranged
-from ai_runner.compare.error_signature import error_signature
+from ai_runner.compare.alignment.arrangement import arranged
+from ai_runner.compare.alignment.layer_alignment import LayerAlignment, Unpaired, align_layers
+from ai_runner.compare.alignment.layer_map import LayerMap
+from ai_runner.compare.alignment.layer_pair import LayerPair, layer_index
+from ai_runner.compare.alignment.tensor_alignment import align_tensors
 from ai_runner.compare.feature_feed import feed_of
-from ai_runner.compare.input_fault import input_fault
-from ai_runner.compare.introduced import IntroducedErrors, Rerunning
-from ai_runner.compare.layer_alignment import LayerAlignment, Unpaired, align_layers
-from ai_runner.compare.layer_map import LayerMap
-from ai_runner.compare.layer_pair import LayerPair, layer_index
+from ai_runner.compare.health.structure import (
+    StructuralDifference,
+    same_model,
+    structural_differences,
+    tensor_differences,
+)
+from ai_runner.compare.health.target_health import HealthReport, TargetHealth
+from ai_runner.compare.noise_floor.error_signature import error_signature
+from ai_runner.compare.noise_floor.input_fault import input_fault
+from ai_runner.compare.noise_floor.introduced import IntroducedErrors, Rerunning
 from ai_runner.compare.participant import Participant, Session
 from ai_runner.compare.recorder import Observer
-from ai_runner.compare.scatter_sample import ScatterSampler
-from ai_runner.compare.structure import StructuralDifference, same_model, structural_differences, tensor_differences
-from ai_runner.compare.target_health import HealthReport, TargetHealth
-from ai_runner.compare.tensor_alignment import align_tensors
+from ai_runner.compare.sampling.scatter_sample import ScatterSampler
 from ai_runner.compare.tensor_pair import TensorPair
 from ai_runner.compare.tolerance import ToleranceRule, is_integer
 from ai_runner.compare.verdict import (

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ai_runner.compare.layer_map import LayerMap
+from ai_runner.compare.alignment.layer_map import LayerMap
 from ai_runner.compare.participant import Participant, Session
 from ai_runner.compare.recorder import DataDigest, Recorder, sample_errors
-from ai_runner.compare.stages import FloatReference, Stages
+from ai_runner.compare.stages.stages import FloatReference, Stages
 from ai_runner.compare.target_judge import NoiseFloor, TargetJudge
 from ai_runner.compare.task.failing_samples import FailingSamples
 from ai_runner.compare.task.task import Task, TaskJudge, check_labels, choose_task, labels_for

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from ai_runner.compare.error_budget import StageShare
-from ai_runner.compare.introduced import Exhibit
-from ai_runner.compare.latency_sample import LatencySample
-from ai_runner.compare.layer_alignment import Unpaired
-from ai_runner.compare.noise_band import IntroducedError
-from ai_runner.compare.scatter_sample import ScatterSample
-from ai_runner.compare.structure import StructuralDifference
-from ai_runner.compare.target_health import HealthReport
+from ai_runner.compare.alignment.layer_alignment import Unpaired
+from ai_runner.compare.health.structure import StructuralDifference
+from ai_runner.compare.health.target_health import HealthReport
+from ai_runner.compare.noise_floor.introduced import Exhibit
+from ai_runner.compare.noise_floor.noise_band import IntroducedError
+from ai_runner.compare.sampling.latency_sample import LatencySample
+from ai_runner.compare.sampling.scatter_sample import ScatterSample
+from ai_runner.compare.stages.error_budget import StageShare
 from ai_runner.compare.task.changed_answers import ChangedAnswers
 from ai_runner.compare.task.classification import ClassificationMetrics
 from ai_runner.compare.task.regression import RegressionMetrics

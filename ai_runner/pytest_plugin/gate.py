@@ -113,7 +113,7 @@ class Gate:
 
     def _validate(self) -> Validation:
         from ai_runner.bundle.demands import noise_floor, tolerance_rule
-        from ai_runner.compare.layer_map import LayerMap
+        from ai_runner.compare.alignment.layer_map import LayerMap
         from ai_runner.compare.task.class_names import labels_of
         from ai_runner.compare.task.task import Task
         from ai_runner.compare.validation import validate

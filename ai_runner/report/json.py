@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from ai_runner import __version__
-from ai_runner.compare.error_budget import StageShare
-from ai_runner.compare.health import TensorHealth
-from ai_runner.compare.latency_sample import LatencySample
-from ai_runner.compare.layer_alignment import Unpaired
+from ai_runner.compare.alignment.layer_alignment import Unpaired
+from ai_runner.compare.health.structure import StructuralDifference
+from ai_runner.compare.health.target_health import HealthReport
+from ai_runner.compare.health.tensor_health import TensorHealth
 from ai_runner.compare.metrics import no_metrics
-from ai_runner.compare.noise_band import IntroducedError
-from ai_runner.compare.scatter_sample import ScatterSample
-from ai_runner.compare.structure import StructuralDifference
-from ai_runner.compare.target_health import HealthReport
+from ai_runner.compare.noise_floor.noise_band import IntroducedError
+from ai_runner.compare.sampling.latency_sample import LatencySample
+from ai_runner.compare.sampling.scatter_sample import ScatterSample
+from ai_runner.compare.stages.error_budget import StageShare
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.compare.tolerance import Tolerance
 from ai_runner.compare.verdict import (

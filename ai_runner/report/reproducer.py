@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ai_runner.compare.introduced import Exhibit
+from ai_runner.compare.noise_floor.introduced import Exhibit
 from ai_runner.compare.verdict import TargetResult
 from ai_runner.errors import InvalidParamError
 from ai_runner.report.output_file import whole_file

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
-from ai_runner.compare.error_budget import budget_sentence
-from ai_runner.compare.noise_band import IntroducedError
+from ai_runner.compare.noise_floor.noise_band import IntroducedError
+from ai_runner.compare.stages.error_budget import budget_sentence
 from ai_runner.compare.tensor_pair import TensorComparison
 from ai_runner.compare.verdict import LayerComparison, OutputComparison, RunSummary, TargetResult, Validation, Verdict
 from ai_runner.report.layer_map import layer_map_lines

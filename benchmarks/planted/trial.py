@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ai_runner.compare.error_budget import CODE_GENERATION, TARGET
+from ai_runner.compare.stages.error_budget import CODE_GENERATION, TARGET
 from ai_runner.compare.verdict import TargetResult, Verdict
 from ai_runner.model import DeviceInfo, ModelInfo
 from ai_runner.profile import RunResult

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ai_runner.compare.noise_band import NoiseBand
+from ai_runner.compare.noise_floor.noise_band import NoiseBand
 from ai_runner.compare.recorder import DataDigest, sample_errors
 from ai_runner.compare.validation import validate
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ai_runner.compare.layer_alignment import Unpaired
+from ai_runner.compare.alignment.layer_alignment import Unpaired
 from ai_runner.compare.tensor_pair import TensorComparison, TensorPair
 from ai_runner.compare.tolerance import ToleranceRule
 from ai_runner.compare.verdict import (

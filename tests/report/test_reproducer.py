@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ai_runner.compare.introduced import Exhibit
-from ai_runner.compare.noise_band import IntroducedError
+from ai_runner.compare.noise_floor.introduced import Exhibit
+from ai_runner.compare.noise_floor.noise_band import IntroducedError
 from ai_runner.compare.verdict import LayerComparison, RunSummary, TargetResult
 from ai_runner.errors import InvalidParamError
 from ai_runner.report.reproducer import write_reproducer

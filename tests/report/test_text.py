@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ai_runner.compare.noise_band import IntroducedError
+from ai_runner.compare.noise_floor.noise_band import IntroducedError
 from ai_runner.report.text import validation_lines
 
 

@@ -1,0 +1,1 @@
+"""Fair samples of streams that are too long to keep, for pictures."""
