@@ -7,6 +7,7 @@ import importlib.util
 import os
 import pprint
 import shutil
+import signal
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -21,6 +22,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # A deadline would make the verdict depend on how busy the machine is; a build must not depend on luck.
 settings.register_profile("ai-runner", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("ai-runner")
+
+
+def pytest_configure() -> None:
+    """Gives Ctrl-C back to the tests of it, and to what they start: a shell ignores it for jobs in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

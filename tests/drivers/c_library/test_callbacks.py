@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -149,20 +148,12 @@ def test_any_object_with_the_methods_will_do(build_twin, open_driver, api: str) 
     assert duck.seen == 6
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Python's own answer to Ctrl-C: a shell starts what runs in the background with SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread(), reason="signals arrive in another thread"
 )
 @pytest.mark.parametrize(("api", "observer"), [("legacy", LegacyNodeObserver), ("stai", StaiNodeObserver)])
 def test_ctrl_c_at_the_beginning_of_an_event_ends_the_run(
-    build_twin, open_driver, monkeypatch: pytest.MonkeyPatch, ctrl_c: None, api: str, observer: type
+    build_twin, open_driver, monkeypatch: pytest.MonkeyPatch, api: str, observer: type
 ) -> None:
     """Where Python looks for signals first; an exception there is lost in the library's frames."""
     driver = open_driver(build_twin(api))
