@@ -28,7 +28,8 @@ from ai_runner.profile import RunResult
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 
-CHUNK_SAMPLES = 32  # few enough for a progress bar to move on a slow board
+CHUNK_SAMPLES = 128  # enough for what is done once a chunk
+BOARD_CHUNK_SAMPLES = 32  # few enough for a progress bar to move on a slow board
 CHUNK_BYTES = 8 << 20  # of tensors that one runtime takes and returns for a chunk
 
 
@@ -47,7 +48,7 @@ def validate(
     float_reference: Session | None = None,
     layer_map: LayerMap | None = None,
     features: Array | None = None,
-    chunk_samples: int = CHUNK_SAMPLES,
+    chunk_samples: int | None = None,
     chunk_bytes: int = CHUNK_BYTES,
     progress: Progress | None = None,
     recorder: Recorder | None = None,
@@ -73,7 +74,8 @@ def validate(
             themselves.
         float_reference: the model before its quantisation; its part of the error is told from that of the targets.
         layer_map: pairs of layers that go before all evidence.
-        chunk_samples, chunk_bytes: largest chunk, by samples and by bytes of tensors of one runtime.
+        chunk_samples, chunk_bytes: largest chunk, by samples (by default 128, or 32 where one of the runtimes is no part
+            of this machine) and by bytes of tensors of one runtime.
         progress: called with the runs done and the runs in all (samples times runtimes).
         recorder: told of every run and how far each sample is off; what it raises ends the validation.
 
@@ -112,7 +114,7 @@ def validate(
     told = TaskJudge(task, believed.info, names, labels, class_names, failing)
     step = _Step(believed, trained, judges, stages, told, source, labels, progress, recorder)
     try:
-        length = _chunk_length(believed, source, chunk_samples, chunk_bytes)
+        length = _chunk_length(believed, source, chunk_samples or _chunk_samples(believed, judges), chunk_bytes)
         for start in range(0, source.samples, length):
             if not any(judge.alive for judge in judges):
                 break
@@ -220,6 +222,12 @@ class _Step:
         self._done += runs
         if self._progress is not None:
             self._progress(self._done, self._source.samples * (1 + len(self._judges)))
+
+
+def _chunk_samples(believed: Participant, judges: Sequence[TargetJudge]) -> int:
+    infos = (believed.info, *(judge.info for judge in judges))
+    local = all(info is None or info.device.dev_type == "HOST" for info in infos)
+    return CHUNK_SAMPLES if local else BOARD_CHUNK_SAMPLES
 
 
 def _chunk_length(believed: Participant, source: InputSource, most_samples: int, most_bytes: int) -> int:
