@@ -74,8 +74,8 @@ def validate(
             themselves.
         float_reference: the model before its quantisation; its part of the error is told from that of the targets.
         layer_map: pairs of layers that go before all evidence.
-        chunk_samples, chunk_bytes: largest chunk, by samples (by default 128, or 32 where one of the runtimes is no part
-            of this machine) and by bytes of tensors of one runtime.
+        chunk_samples, chunk_bytes: largest chunk, by samples (by default 128, or 32 where a runtime is no part of this
+            machine) and by bytes of tensors of one runtime.
         progress: called with the runs done and the runs in all (samples times runtimes).
         recorder: told of every run and how far each sample is off; what it raises ends the validation.
 
