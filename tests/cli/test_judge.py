@@ -87,15 +87,27 @@ def test_a_bundle_keeps_the_policy_that_it_was_judged_by(ai_runner: Any, tmp_pat
 
 
 def test_an_error_of_the_run_is_told_again(ai_runner: Any, tmp_path: Path) -> None:
-    question = ("validate", "-m", "fake:r", "-d", "fake:c?dies=2", "-d", "fake:busy", "-d", "fake:same", "--random", 40)
+    question = (
+        "validate",
+        "-m",
+        "fake:r",
+        "-d",
+        "fake:c?dies=2",
+        "-d",
+        "fake:busy",
+        "-d",
+        "fake:same",
+        "--random",
+        140,
+    )
     ended = ai_runner(*question, "--bundle", tmp_path / "b")
     assert ended.code == 3
     again = ai_runner("judge", tmp_path / "b")
     assert (again.code, again.err) == (3, ended.err)
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
     check(manifest, "bundle")
-    assert [(x["target"], x["samples"]) for x in manifest["runtimes"]] == [(None, 40), (0, 32), (2, 40)]
-    assert ai_runner(*SAME, "-d", f"bundle:{tmp_path / 'b'}?runtime=2", "--random", 40).code == 0
+    assert [(x["target"], x["samples"]) for x in manifest["runtimes"]] == [(None, 140), (0, 128), (2, 140)]
+    assert ai_runner(*SAME, "-d", f"bundle:{tmp_path / 'b'}?runtime=2", "--random", 140).code == 0
 
 
 def test_a_reference_that_cannot_be_opened_leaves_no_bundle(ai_runner: Any, tmp_path: Path) -> None:

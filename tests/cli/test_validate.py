@@ -86,7 +86,7 @@ def test_labels_of_wrong_length(ai_runner: Any, tmp_path: Path, report: Path) ->
 
 def test_a_target_that_crashes(ai_runner: Any, report: Path) -> None:
     ended = ai_runner(
-        "validate", "-m", "fake:r", "-d", "fake:c?dies=2", "-d", "fake:same", "--random", 40, "--json", report
+        "validate", "-m", "fake:r", "-d", "fake:c?dies=2", "-d", "fake:same", "--random", 140, "--json", report
     )
     assert ended.code == 3
     assert ended.err.splitlines() == ["ai-runner: error: the process died of SIGSEGV; see its log"]
@@ -94,7 +94,7 @@ def test_a_target_that_crashes(ai_runner: Any, report: Path) -> None:
     crashed, same = read(report)["targets"]
     assert (crashed["verdict"], same["verdict"]) == ("fail", "pass")
     assert crashed["reasons"] == ["E801(HwIOError): the process died of SIGSEGV"]
-    assert (crashed["samples"], same["samples"]) == (32, 40)
+    assert (crashed["samples"], same["samples"]) == (128, 140)
 
 
 @pytest.mark.parametrize(("fault", "code"), [("busy", 3), ("broken", 4)])

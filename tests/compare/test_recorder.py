@@ -11,7 +11,7 @@ from ai_runner.compare.noise_floor.noise_band import NoiseBand
 from ai_runner.compare.recorder import DataDigest, sample_errors
 from ai_runner.compare.validation import validate
 
-N = 70
+N = 300
 
 
 class Notes:

@@ -14,6 +14,7 @@ from ai_runner.compare.tolerance import ToleranceRule
 from ai_runner.compare.validation import failed_target, failed_validation, validate
 from ai_runner.compare.verdict import Verdict
 from ai_runner.errors import InvalidModelError, InvalidParamError, LinkTimeoutError, TargetCrashError
+from ai_runner.model import DeviceInfo
 
 Array = npt.NDArray[Any]
 WEIGHTS = np.random.default_rng(5).normal(size=(6, 4)).astype(np.float32)
@@ -96,9 +97,12 @@ def test_the_result_does_not_depend_on_the_chunks(model: Any, source: Any) -> No
 
 
 def test_chunks_are_limited_by_samples_and_by_bytes(model: Any, source: Any) -> None:
-    reference = model()
+    reference, board = model(), model()
     validate(reference, [model()], source)
-    assert reference.batches == [32, 18]
+    assert reference.batches == [50]
+    reference, board.info = model(), replace(board.info, device=DeviceInfo("stm32", "a board", "0x413"))
+    validate(reference, [model(), board], source)
+    assert reference.batches == board.batches[:2] == [32, 18]
     reference = model()
     validate(reference, [model()], source, chunk_bytes=400)
     assert set(reference.batches) == {10}  # 40 bytes a sample: six inputs and four outputs
@@ -256,7 +260,7 @@ def test_a_node_list_that_changes_is_the_peer_s_fault(tensors: Any, fake_session
         return [tensors.node(0, tensors.f32("y", 4), dense(inputs)[0])] * min(len(calls), 2)
 
     target = fake_session([tensors.f32("x", 6)], [tensors.f32("y", 4)], dense, nodes)
-    (found,) = validate(model(), [target], source, per_layer=True).targets
+    (found,) = validate(model(), [target], source, per_layer=True, chunk_samples=32).targets
     assert found.reasons == ("E803(InvalidMsgError): the runtime reported 2 nodes, in an earlier run 1",)
 
 

@@ -100,7 +100,8 @@ def test_a_target_that_dies_is_judged_by_what_it_answered(fake_session: Any, ten
         return run(*arguments, **options)
 
     target.run = dying
-    found = validate(classifier(fake_session, tensors), [target, alive], array_source(inputs), labels=np.zeros(96, int))
+    reference, labels = classifier(fake_session, tensors), np.zeros(96, int)
+    found = validate(reference, [target, alive], array_source(inputs), labels=labels, chunk_samples=32)
     dead, other = (one.run.task for one in found.targets)
     assert isinstance(dead, ClassificationMetrics)
     assert isinstance(other, ClassificationMetrics)
