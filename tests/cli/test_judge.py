@@ -130,7 +130,7 @@ def test_the_rules_say_what_the_verdict_says_without_a_policy(ai_runner: Any, tm
         for target in ("fake:same", "fake:off?add=0.01", "fake:off?add=nan", "fake:c?dies=1", "fake:c?dies=2"):
             with AiRunner.open(target) as runner:
                 inputs = RandomInputs(reference.model_info().inputs, 40)
-                found = validate(reference, [runner], inputs, per_layer=True)
+                found = validate(reference, [runner], inputs, per_layer=True, chunk_samples=32)
             judgement = judge(plain_report(found))
             assert judgement.reasons(0) == found.targets[0].reasons
             assert judgement.verdict == found.verdict
