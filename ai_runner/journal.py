@@ -29,8 +29,10 @@ from typing import IO, Any, Self
 
 import numpy as np
 
+from ai_runner import __version__
 from ai_runner.driver import Array
 from ai_runner.errors import AiRunnerError, HwIOError, InvalidModelError, InvalidParamError
+from ai_runner.input_source import InputSource
 from ai_runner.isolation.values import Blob, decode, encode
 from ai_runner.model import Mode, ModelInfo
 from ai_runner.profile import RunResult, joined_results
@@ -51,6 +53,20 @@ _LINK_OPTIONS = {  # how a runtime is reached and how patiently, not what it com
 }
 _ELSEWHERE = "run the same command to resume, or choose an empty folder"
 _PARTS = tuple(field.name for field in fields(RunResult) if field.name != "info")
+
+
+def validation_question(
+    targets: int, float_reference: str | None, source: InputSource, per_layer: bool
+) -> dict[str, Any]:
+    """What a validation asks, whoever runs it: the same for the run that was killed and for the one that goes on."""
+    return {
+        "ai_runner": __version__,
+        "targets": targets,
+        "float": float_reference,
+        "data": source.description,
+        "samples": source.samples,
+        "per_layer": per_layer,
+    }
 
 
 class Journal:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ai_runner.compare.target_judge import NoiseFloor
     from ai_runner.compare.tolerance import ToleranceRule
     from ai_runner.compare.verdict import TargetResult, Validation
+    from ai_runner.data import Source
     from ai_runner.journal import Journal
     from ai_runner.policy.policy import Policy
 
@@ -168,7 +169,7 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
         if bundle is not None:
             bundle.places = tuple(targets)
         trained = stack.enter_context(_open(args.float)) if args.float else None
-        journal = _journal(args, source.description, source.samples)
+        journal = _journal(args, source)
         stack.enter_context(journal or nullcontext())
         for target in targets.values():
             foretell(target, source.samples)
@@ -267,24 +268,13 @@ def _open_targets(texts: list[str], stack: ExitStack) -> tuple[dict[int, AiRunne
     return opened, failed
 
 
-def _journal(args: argparse.Namespace, data: str, samples: int) -> Journal | None:
+def _journal(args: argparse.Namespace, source: Source) -> Journal | None:
     """The journal of this question, new or to be resumed."""
-    from ai_runner import __version__
-    from ai_runner.journal import Journal
+    from ai_runner.journal import Journal, validation_question
 
     if not args.journal:
         return None
-    return Journal(
-        args.journal,
-        {
-            "ai_runner": __version__,
-            "targets": len(args.desc),
-            "float": args.float,
-            "data": data,
-            "samples": samples,
-            "per_layer": args.per_layer,
-        },
-    )
+    return Journal(args.journal, validation_question(len(args.desc), args.float, source, args.per_layer))
 
 
 def _resumable(error: AiRunnerError, journal: str | None) -> AiRunnerError:

@@ -156,14 +156,12 @@ class Gate:
 
     def _journal(self, source: Source) -> AbstractContextManager[Journal | None]:
         """That of `validate --journal` for the same question: either goes on where the other was killed."""
-        from ai_runner import __version__
-        from ai_runner.journal import Journal
+        from ai_runner.journal import Journal, validation_question
 
         question = self.question
         if not question.journal:
             return nullcontext()
-        asked = {"ai_runner": __version__, "targets": len(question.targets), "float": question.float or None}
-        asked |= {"data": source.description, "samples": source.samples, "per_layer": question.per_layer}
+        asked = validation_question(len(question.targets), question.float or None, source, question.per_layer)
         return Journal(question.journal, asked)
 
     def _open_targets(self) -> tuple[dict[int, AiRunner], dict[int, TargetResult]]:
