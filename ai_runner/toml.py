@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any
+
+from ai_runner.errors import InvalidParamError
 
 MAX_BYTES = 1 << 18
 MAX_DOTS = 200  # in a line: tomllib needs memory for the square of a dotted key's parts
+
+
+def read_toml(path: str | Path, hint: str = "") -> dict[str, Any]:
+    """The tables of the file at `path`; raises InvalidParamError, with `hint` where it is no such TOML."""
+    try:
+        with Path(path).open("rb") as file:
+            return parse_toml(file.read(MAX_BYTES + 1))
+    except OSError as error:
+        raise InvalidParamError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InvalidParamError(f"{path}: {error}", hint=hint) from error
 
 
 def parse_toml(content: bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.errors import InvalidParamError
-from ai_runner.toml import MAX_BYTES, parse_toml
+from ai_runner.toml import read_toml
 
 Array = npt.NDArray[Any]
 
@@ -116,7 +116,8 @@ def parse_preprocessing(words: Sequence[str]) -> Preprocessing:
         InvalidParamError: a file that cannot be read, a key or value that does not exist.
     """
     if len(words) == 1 and words[0].lower().endswith(".toml"):
-        return _of_toml(Path(words[0]))
+        path = Path(words[0])
+        return _of_pairs(read_toml(path), str(path))
     pairs: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
@@ -124,17 +125,6 @@ def parse_preprocessing(words: Sequence[str]) -> Preprocessing:
             raise InvalidParamError(f"--preprocess {key}: is given twice")
         pairs[key] = value if equals else True
     return _of_pairs(pairs, "--preprocess")
-
-
-def _of_toml(path: Path) -> Preprocessing:
-    try:
-        with path.open("rb") as file:
-            pairs = parse_toml(file.read(MAX_BYTES + 1))
-    except OSError as error:
-        raise InvalidParamError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InvalidParamError(f"{path}: {error}") from error
-    return _of_pairs(pairs, str(path))
 
 
 def _of_pairs(pairs: Mapping[str, Any], where: str) -> Preprocessing:

@@ -21,7 +21,7 @@ from typing import Any
 
 from ai_runner.compare.alignment.layer_pair import LayerPair, NodeTensor, layer_index
 from ai_runner.errors import InvalidParamError
-from ai_runner.toml import MAX_BYTES, parse_toml
+from ai_runner.toml import read_toml
 
 Entries = Mapping[int | str, int | str | None]
 
@@ -43,14 +43,7 @@ class LayerMap:
     @classmethod
     def read(cls, path: str | Path) -> LayerMap:
         """Reads a file; raises InvalidParamError when it is no such file."""
-        try:
-            with Path(path).open("rb") as file:
-                content = file.read(MAX_BYTES + 1)
-            tables = parse_toml(content)
-        except OSError as error:
-            raise InvalidParamError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise InvalidParamError(f"{path}: {error}", hint=_FORM) from error
+        tables = read_toml(path, hint=_FORM)
         targets = tables.get("targets", {})
         if not tables or set(tables) - {"layers", "targets"} or not isinstance(targets, dict):
             raise InvalidParamError(f"{path}: wants a table [layers], or [targets.DESCRIPTOR], and no more", hint=_FORM)
