@@ -13,7 +13,6 @@ DEFAULT_MAX_LSB = 1.0  # two correct kernel sets round differently by one step
 DEFAULT_ATOL = 1e-5
 DEFAULT_RTOL = 1e-4
 
-# Scales that differ by less were the same number before somebody printed and parsed them as float32.
 _SAME_SCALE = 1e-6
 
 
@@ -91,6 +90,11 @@ def same_integers(one: TensorInfo, other: TensorInfo) -> bool:
     return one.quantization is None or other.quantization is None or _same(one.quantization, other.quantization)
 
 
+def same_scale(one: float, other: float) -> bool:
+    """True when they were one number before somebody printed and parsed them as float32."""
+    return isclose(one, other, rel_tol=_SAME_SCALE)
+
+
 def has_steps(tensor: TensorInfo) -> bool:
     """True when an integer stands for a rounded real value, so that an error of one step means little."""
     return tensor.quantization is not None or _fractional_bits(tensor) > 0
@@ -105,5 +109,5 @@ def _same(one: Quantization, other: Quantization) -> bool:
         one.zero_point == other.zero_point
         and len(one.scale) == len(other.scale)
         and (one.axis == other.axis or not one.per_channel)
-        and all(isclose(a, b, rel_tol=_SAME_SCALE) for a, b in zip(one.scale, other.scale, strict=True))
+        and all(map(same_scale, one.scale, other.scale))
     )

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isclose
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from ai_runner.compare.alignment.layer_content import Contents, clearly_better
 from ai_runner.compare.alignment.layer_map import LayerMap
 from ai_runner.compare.alignment.layer_pair import LayerPair, NodeTensor, layer_index
 from ai_runner.compare.alignment.layer_steps import steps_by_id, steps_by_reading
+from ai_runner.compare.tolerance import same_scale
 from ai_runner.model import TensorInfo
 from ai_runner.profile import NodeProfile
 
@@ -153,11 +153,7 @@ def _same_storage(one: TensorInfo, other: TensorInfo) -> bool:
     mine, theirs = one.quantization, other.quantization
     if one.dtype != other.dtype or mine is None or theirs is None:
         return one.dtype == other.dtype
-    return mine.zero_point == theirs.zero_point and all(map(_close, mine.scale, theirs.scale))
-
-
-def _close(one: float, other: float) -> bool:
-    return isclose(one, other, rel_tol=1e-6)
+    return mine.zero_point == theirs.zero_point and all(map(same_scale, mine.scale, theirs.scale))
 
 
 def _pair_by_description(
@@ -169,10 +165,10 @@ def _pair_by_description(
         return _pair_by_order(references, targets, contents), False
     by_id = _pair_by_id(references, targets)
     rest, others = _without(by_id, references, targets)
-    if not rest:
-        return by_id, True
     # Where ids hold, a target whose id says something is another layer and takes no part.
     with_ids = by_id + _pair_by_order(rest, [p for p in others if p.node.m_id < 0 or not by_id], contents)
+    if len(with_ids) == min(len(references), len(targets)):
+        return with_ids, True  # no order pairs more
     by_order = _pair_by_order(references, targets, contents)
     order_explains_more = len(by_order) > len(with_ids)
     if order_explains_more and same_model:

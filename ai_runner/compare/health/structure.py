@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isclose
 
 from ai_runner.compare.alignment.arrangement import shape_without_ones
+from ai_runner.compare.tolerance import same_scale
 from ai_runner.model import ModelInfo, TensorInfo
 from ai_runner.model_hash import normalised
 from ai_runner.quantization import Quantization
@@ -73,15 +73,11 @@ def tensor_differences(where: str, reference: TensorInfo, target: TensorInfo) ->
     mine, theirs = reference.quantization, target.quantization
     if mine is None or theirs is None or reference.dtype != target.dtype:
         return found
-    if len(mine.scale) != len(theirs.scale) or not all(map(_close, mine.scale, theirs.scale)):
+    if len(mine.scale) != len(theirs.scale) or not all(map(same_scale, mine.scale, theirs.scale)):
         found.append(StructuralDifference(where, "scale", _first(mine, "scale"), _first(theirs, "scale")))
     if mine.zero_point != theirs.zero_point:
         found.append(StructuralDifference(where, "zero point", _first(mine, "zero"), _first(theirs, "zero")))
     return found
-
-
-def _close(one: float, other: float) -> bool:
-    return isclose(one, other, rel_tol=1e-6)
 
 
 def _dimensions(tensor: TensorInfo) -> str:
