@@ -213,9 +213,8 @@ def measure_pairs(
     What slows the machine down for a while hits both. On the host's clock, where a model lies in memory moves its time
     by some per cent for as long as it is loaded: two copies of one model differ by that. So both are connected anew at
     places that are drawn, each first as often as the other, for every pair, or for every few where connecting takes
-    long. A run that does not
-    count goes before each that does, because the other model has had the caches. And a short run that the scheduler
-    interrupted is made again, up to five times: what it tells is how long another process took.
+    long. A run that does not count goes before each that does, because the other model has had the caches. And a short
+    run that the scheduler interrupted is made again, up to five times: what it tells is how long another process took.
 
     Args:
         pairs: at least that many are measured.
