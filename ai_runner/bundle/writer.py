@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai_runner.bundle.worst_samples import Chunk, WorstSamples
+from ai_runner.compare.verdict import Validation
 from ai_runner.errors import AiRunnerError, HwIOError, InvalidParamError
 from ai_runner.model import ModelInfo
 from ai_runner.profile import RunResult
@@ -109,6 +110,12 @@ class BundleWriter:
 
     def _position(self, place: int) -> int:
         return self.places[place] if self.places else place
+
+    def finish_validation(self, report: Mapping[str, Any], found: Validation, policy: bytes = b"") -> None:
+        """`finish` with what was run in a validation; without a reference there is no bundle."""
+        if found.reference.info is not None:
+            infos = {place: x.run.info for place, x in enumerate(found.targets) if x.run.info is not None}
+            self.finish(report, found.reference.info, infos, policy)
 
     def finish(
         self, report: Mapping[str, Any], reference: ModelInfo, targets: Mapping[int, ModelInfo], policy: bytes = b""

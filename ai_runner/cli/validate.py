@@ -114,9 +114,8 @@ def run(args: argparse.Namespace) -> int:
         validation = replace(validation, targets=tuple(judged))
         _print(validation, report, bool(policy_file))
         write_outputs(args, report)
-        if bundle is not None and validation.reference.info is not None:
-            infos = {k: x.run.info for k, x in enumerate(validation.targets) if x.run.info is not None}
-            bundle.finish(report, validation.reference.info, infos, policy_file)
+        if bundle is not None:
+            bundle.finish_validation(report, validation, policy_file)
     if args.reproducer:
         _write_reproducers(validation, args.reproducer)
     if validation.error is not None:
@@ -203,14 +202,10 @@ def _validate(args: argparse.Namespace, policy: Policy, bundle: BundleWriter | N
 
 
 def _write_reproducers(validation: Validation, folder: str) -> None:
-    """One for each target that has a divergence; in folders of their own where there are several targets."""
-    from pathlib import Path
+    """One for each target that has a divergence."""
+    from ai_runner.report.reproducer import reproducer_line, write_reproducers
 
-    from ai_runner.report.reproducer import reproducer_line, write_reproducer
-
-    for place, target in enumerate(validation.targets):
-        own = Path(folder) / f"target-{place}" if len(validation.targets) > 1 else Path(folder)
-        written = write_reproducer(target, own)
+    for target, written in zip(validation.targets, write_reproducers(validation.targets, folder), strict=True):
         if target.first_divergence is not None:
             print(reproducer_line(written))
 

@@ -196,6 +196,7 @@ class Gate:
         """
         from ai_runner.policy.rules import judge, with_judgement
         from ai_runner.pytest_plugin import report_files
+        from ai_runner.report.reproducer import reproducer_line, write_reproducers
         from ai_runner.result_bundle.report_file import read_report
 
         question, is_mine = self.question, self._report is None
@@ -212,9 +213,10 @@ class Gate:
             if is_mine:
                 report_files.write_report_files(question, judged)
             if bundle is not None:
-                report_files.finish_bundle(bundle, judged, self.validation, policy_file)
+                bundle.finish_validation(judged, self.validation, policy_file)
         if is_mine and question.reproducer:
-            self._reproducers = report_files.write_reproducers(question.reproducer, self.validation)
+            written = write_reproducers(self.validation.targets, question.reproducer)
+            self._reproducers = [reproducer_line(folder) for folder in written if folder is not None]
         return judgement
 
     @contextmanager

@@ -1,14 +1,11 @@
-"""The files that a session leaves: the judged report in every form that was asked for, the bundle, the reproducers."""
+"""The judged report in every form that was asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ai_runner.bundle.writer import BundleWriter
-    from ai_runner.compare.verdict import Validation
     from ai_runner.pytest_plugin.options import Question
 
 _REPORTS = ("json", "html", "markdown")
@@ -40,21 +37,3 @@ def write_report_files(question: Question, report: Mapping[str, Any]) -> None:
     for form, write in zip(_REPORTS, (write_report, write_html, write_markdown), strict=True):
         if getattr(question, form):
             write(report, getattr(question, form))
-
-
-def finish_bundle(bundle: BundleWriter, report: Mapping[str, Any], found: Validation, policy: bytes) -> None:
-    """Makes a bundle whole, with the policy file in it; without a reference there is none."""
-    if found.reference.info is not None:
-        infos = {place: x.run.info for place, x in enumerate(found.targets) if x.run.info is not None}
-        bundle.finish(report, found.reference.info, infos, policy)
-
-
-def write_reproducers(folder: str, found: Validation) -> list[str]:
-    """One for each target that diverges, in folders of their own where there are several; a line about each."""
-    from ai_runner.report.reproducer import reproducer_line, write_reproducer
-
-    lines = []
-    for place, target in enumerate(found.targets):
-        written = write_reproducer(target, Path(folder) / f"target-{place}" if len(found.targets) > 1 else Path(folder))
-        lines += [] if written is None else [reproducer_line(written)]
-    return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,13 @@ def write_reproducer(target: TargetResult, folder: str | Path) -> Path | None:
 
 # Names come from a device or a file: they must not end the string that they stand in.
 _IN_A_STRING = {ord(character): None for character in "\\\"'"} | dict.fromkeys((*range(32), 127), " ")
+
+
+def write_reproducers(targets: Sequence[TargetResult], folder: str | Path) -> list[Path | None]:
+    """`write_reproducer` for every target, in folders of their own where there are several; what each returned."""
+    place = Path(folder)
+    several = len(targets) > 1
+    return [write_reproducer(x, place / f"target-{k}" if several else place) for k, x in enumerate(targets)]
 
 
 def reproducer_line(folder: Path | None) -> str:
