@@ -159,7 +159,7 @@ def test_random_bytes_are_a_policy_or_an_error(content: bytes) -> None:
             parse_policy(text, "p.toml")
 
 
-@given(st.sampled_from(COMPLETE.splitlines()), st.sampled_from(COMPLETE.splitlines()), st.characters())
+@given(st.sampled_from(COMPLETE.splitlines()), st.sampled_from(COMPLETE.splitlines()), st.characters(codec="utf-8"))
 def test_changed_policies_are_a_policy_or_an_error(line: str, other: str, character: str) -> None:
     for text in (COMPLETE.replace(line, other), COMPLETE.replace(line, line + character), COMPLETE.replace(line, "")):
         with contextlib.suppress(InvalidParamError):
